@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from pipeline.domain import Query
+from pipeline.domain import Category, Priority, Query, Urgency
 from pipeline.errors import ConfigError, SecretMissing
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -155,8 +155,22 @@ class Weights(_Settings):
     crisis_lane: Annotated[float, Field(gt=0, le=1)] = 0.35
     grave: Annotated[float, Field(gt=0, le=1)] = 0.8
     handling_minutes: Minutes = 6.0
-    patience_minutes: Minutes = 40.0
     vip: tuple[str, ...] = ()
+
+
+class PriorityTable(_Settings):
+    """P1..P4 by urgency; ``category`` overrides rows for a category."""
+
+    critical: Priority = Priority.P1
+    high: Priority = Priority.P2
+    normal: Priority = Priority.P3
+    low: Priority = Priority.P4
+    category: Mapping[Category, Mapping[Urgency, Priority]] = {}
+
+    def of(self, urgency: Urgency, category: Category) -> Priority:
+        """The priority of one cell."""
+        override = self.category.get(category, {}).get(urgency)
+        return override or Priority(getattr(self, urgency.value))
 
 
 class Team(_Settings):
@@ -220,6 +234,7 @@ class Config(_Settings):
     market: Mapping[str, Hours] = {}
     sla: Sla = Sla()
     weights: Weights = Weights()
+    priority: PriorityTable = PriorityTable()
     team: tuple[Team, ...] = ()
     channel: tuple[ChannelSettings, ...] = (ConsoleChannel(kind="console"),)
     schedule: Schedule = Schedule()
@@ -327,6 +342,7 @@ _KINDS: dict[str, type[_Settings]] = {
 }  # fmt: skip
 _TABLES: dict[str, type[_Settings]] = {
     "brand": Brand, "query": QuerySettings, "hours": Hours, "market": Hours, "sla": Sla, "weights": Weights,
+    "priority": PriorityTable,
     "team": Team, "schedule": Schedule, "web": Web, "P1": Target, "P2": Target, "P3": Target, "P4": Target,
 }  # fmt: skip
 

@@ -477,8 +477,6 @@ class Reason(StrEnum):
 
     INCIDENT_OPENED = "incident opened"
     INCIDENT_GREW = "incident grew"
-    RESPOND_SOON = "respond soon"
-    BREACHED = "breached"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

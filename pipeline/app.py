@@ -1,0 +1,124 @@
+"""The composition root: from ``tocsin.toml`` to sources, store, model, notifiers and clock. The only place with a clock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import config as settings
+from pipeline.errors import ConfigError, ModelRefused
+from pipeline.flows import Tocsin
+from pipeline.landing import LandingZone
+
+if TYPE_CHECKING:
+    from pipeline.ports import Classifier, Notifier, Source, Store
+
+DEFAULT_CONFIG = "tocsin.toml"
+
+
+def now() -> datetime:
+    """The present, aware UTC."""
+    return datetime.now(UTC)
+
+
+def config_path(path: Path | None = None) -> Path:
+    """The configuration to use: the one given, ``TOCSIN_CONFIG``, or ``tocsin.toml`` here."""
+    return path or Path(os.environ.get("TOCSIN_CONFIG", DEFAULT_CONFIG))
+
+
+def assemble(path: Path | None = None, *, clock: Callable[[], datetime] = now) -> Tocsin:
+    """The product as one configuration describes it; raises ``ConfigError``, ``StoreRefused``.
+
+    The model is loaded when it is first needed: collecting and serving pages do without it.
+    """
+    return from_config(settings.load(config_path(path)), clock=clock)
+
+
+def from_config(config: settings.Config, *, clock: Callable[[], datetime] = now) -> Tocsin:
+    """As ``assemble``, from settings at hand."""
+    config.home.mkdir(parents=True, exist_ok=True)
+    return Tocsin(
+        config=config,
+        store=store_of(config),
+        landing=LandingZone(_beneath(config.home, config.landing)),
+        sources={source.name: source_of(source) for source in config.source},
+        queries={query.name: query for query in config.queries()},
+        classifier=lambda: classifier(config.model),
+        notifiers={channel.name: notifier_of(channel, clock) for channel in config.channel},
+        clock=clock,
+    )
+
+
+def store_of(config: settings.Config) -> Store:
+    """The store that ``store = "sqlite:path"`` names."""
+    kind, _, where = config.store.partition(":")
+    if kind != "sqlite" or not where:
+        raise ConfigError(f'store = {config.store!r}: use "sqlite:PATH" (or "sqlite::memory:")')
+    from pipeline.stores.sqlite import SqliteStore
+
+    return SqliteStore(where if where == ":memory:" else Path(_beneath(config.home, where)))
+
+
+def source_of(source: settings.SourceSettings) -> Source:
+    """The adapter of one ``[[source]]``; raises ``SecretMissing``."""
+    match source:
+        case settings.ReplaySource():
+            from pipeline.sources.replay import ReplaySource
+
+            return ReplaySource(source, paths=corpus())
+        case settings.FilesSource():
+            from pipeline.sources.files import FilesSource
+
+            return FilesSource(source.name, source.paths, source.columns)
+        case settings.RssSource():
+            from pipeline.sources.rss import RssSource
+
+            return RssSource(source)
+        case settings.HackerNewsSource():
+            from pipeline.sources.hackernews import HackerNewsSource
+
+            return HackerNewsSource(source)
+        case settings.XSource():
+            from pipeline.sources.x import XSource
+
+            return XSource(source, settings.secret("x_bearer_token"))
+
+
+def notifier_of(channel: settings.ChannelSettings, clock: Callable[[], datetime]) -> Notifier:
+    """The adapter of one ``[[channel]]``; raises ``SecretMissing``."""
+    match channel:
+        case settings.ConsoleChannel():
+            from pipeline.notifiers.console import ConsoleNotifier
+
+            return ConsoleNotifier(name=channel.name)
+        case settings.WebhookChannel():
+            from pipeline.notifiers.webhook import WebhookNotifier
+
+            return WebhookNotifier(channel, settings.secret(f"webhook_{channel.name}"), clock)
+
+
+@lru_cache(maxsize=2)
+def classifier(path: Path | None = None) -> Classifier:
+    """The model in a folder, the shipped starter by default; raises ``ModelRefused``."""
+    import models
+
+    try:
+        return models.load(path)
+    except models.ArtefactError as error:
+        raise ModelRefused(str(error)) from error
+
+
+def corpus() -> tuple[Path, ...]:
+    """The bundled posts about invented brands."""
+    import models
+
+    return tuple(sorted((Path(models.__file__).parent / "authored").glob("*.jsonl")))
+
+
+def _beneath(home: Path, where: str) -> str:
+    """Relative paths lie in the home folder; absolute ones and URLs stay."""
+    return where if "://" in where or Path(where).is_absolute() else str(home / where)

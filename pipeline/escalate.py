@@ -1,0 +1,121 @@
+"""Decides who is told what and why, and delivers it: recorded before it is sent, once per reason, group and channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pipeline.domain import Incident, Notice, Reason, ScoredMention
+from pipeline.errors import ChannelRefused, ChannelUnavailable
+from pipeline.ports import Notices, Notifier
+from pipeline.redact import redact
+
+SENDING = timedelta(minutes=2)  # a try that has not reported back after this long died: it is made again
+BACKOFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
+QUOTES = 3
+QUOTE_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """What one delivery did."""
+
+    sent: int = 0
+    failed: int = 0
+
+
+def reason_for(incident: Incident, told: Sequence[Notice]) -> Reason | None:
+    """Why people must hear of an incident now, given what they were told of it; ``None`` when they know.
+
+    Growth is told when the severity rose, not for every post: nobody is woken twice for the same news.
+    """
+    if incident.closed_at is not None:
+        return None
+    if not told:
+        return Reason.INCIDENT_OPENED
+    return Reason.INCIDENT_GREW if incident.severity > max(notice.severity for notice in told) else None
+
+
+def notices_for(
+    incident: Incident,
+    posts: Sequence[ScoredMention],
+    *,
+    told: Sequence[Notice],
+    channels: Sequence[str],
+    address: str,
+    now: datetime,
+) -> list[Notice]:
+    """The notices that are due for one incident, one a channel that has not heard of it at this severity."""
+    notices = []
+    for channel in channels:
+        reason = reason_for(incident, [notice for notice in told if notice.channel == channel])
+        if reason is None:
+            continue
+        subject, body = message(incident, posts, reason=reason, address=address)
+        notices.append(
+            Notice(
+                id=f"{reason}|{incident.id}|severity {incident.severity}|{channel}",
+                reason=reason,
+                group=incident.id,
+                channel=channel,
+                subject=subject,
+                body=body,
+                severity=incident.severity,
+                created_at=now,
+            )
+        )
+    return notices
+
+
+def message(incident: Incident, posts: Sequence[ScoredMention], *, reason: Reason, address: str) -> tuple[str, str]:
+    """Subject and text of a notice, worst first, personal data masked."""
+    title = redact(incident.title)
+    subject = f'Severity {incident.severity} · {incident.brand} · "{title}" · since {incident.opened_at:%H:%M} UTC'
+    arithmetic = " + ".join(f"{part.value:g} {part.name} ({redact(part.because)})" for part in incident.parts)
+    lines = [
+        f"{incident.posts} posts by {incident.people} people. One grave post is enough: {incident.rule}.",
+        f"Severity {incident.severity} = {arithmetic}.",
+    ]
+    worst = sorted(posts, key=lambda item: (-item.score.crisis, item.mention.posted_at))[:QUOTES]
+    for item in worst:
+        text = redact(" ".join(item.mention.text.split()))
+        quote = text if len(text) <= QUOTE_LENGTH else f"{text[: QUOTE_LENGTH - 1]}…"
+        lines.append(
+            f'"{quote}" ({item.mention.source}, {item.mention.posted_at:%H:%M}, P(crisis) {item.score.crisis:.2f})'
+        )
+    model = worst[0].score.model if worst else ""
+    lines.append(f"{reason} · model {model} · why: {address.rstrip('/')}/incidents/{incident.id}")
+    return subject, "\n".join(lines)
+
+
+def deliver(
+    notifiers: Mapping[str, Notifier], *, store: Notices, clock: Callable[[], datetime], limit: int = 100
+) -> Delivered:
+    """Send what is due. A try is recorded before it is made, so a crash in it is seen and made again: at least once, with
+    the same id, by which a receiver knows a repeat."""
+    sent = failed = 0
+    for notice in store.due_notices(clock(), limit=limit):
+        now = clock()
+        trying = replace(notice, attempts=notice.attempts + 1, retry_at=now + SENDING)
+        store.save_notice(trying)
+        outcome = _attempt(trying, notifiers.get(notice.channel), now)
+        store.save_notice(outcome)
+        sent += outcome.sent_at is not None
+        failed += outcome.sent_at is None
+    return Delivered(sent=sent, failed=failed)
+
+
+def _attempt(notice: Notice, notifier: Notifier | None, now: datetime) -> Notice:
+    if notifier is None:
+        return replace(
+            notice, failed_at=now, retry_at=None, error=f"channel {notice.channel!r} is no longer configured"
+        )
+    try:
+        notifier.notify(notice)
+    except ChannelRefused as error:
+        return replace(notice, failed_at=now, retry_at=None, error=str(error))
+    except ChannelUnavailable as error:
+        wait = BACKOFF[min(notice.attempts, len(BACKOFF)) - 1]
+        return replace(notice, retry_at=error.retry_at or now + wait, error=str(error))
+    return replace(notice, sent_at=now, retry_at=None, error=None)

@@ -1,0 +1,234 @@
+"""The compositions: what happens to a post from the network to the notice, top to bottom.
+
+``listen`` is collect, then triage of every landed batch; ``watch`` is detect, then escalate. Each step can be run again
+after a crash at any point: batches stay pending until they are triaged, and every write is idempotent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pipeline.collect import Collected, collect, parse_batch
+from pipeline.config import Config
+from pipeline.detect import FRESH, detect
+from pipeline.domain import Batch, Mention, Query, ScoredMention
+from pipeline.errors import ConfigError, Conflict, StoreRefused, TocsinError
+from pipeline.escalate import Delivered, deliver, notices_for
+from pipeline.folds import fold, sketch
+from pipeline.index import index_mentions, index_tickets, touched_conversations
+from pipeline.normalise import normalise
+from pipeline.ports import Classifier, Landing, Notifier, Source, Store
+from pipeline.prioritise import REPEAT_WINDOW, Context, prioritise
+from pipeline.score import score
+
+TRIAGE_SIZE = 1000  # mentions scored and written at once: large enough for the models, small enough for short writes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tocsin:
+    """The product, assembled by ``app``. ``classifier`` loads the model when it is first asked for."""
+
+    config: Config
+    store: Store
+    landing: Landing
+    sources: Mapping[str, Source]
+    queries: Mapping[str, Query]
+    classifier: Callable[[], Classifier]
+    notifiers: Mapping[str, Notifier]
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Triaged:
+    """What one triage did."""
+
+    batches: int = 0
+    mentions: int = 0
+    new: int = 0
+    unmatched: int = 0
+    bad: int = 0
+    tickets: int = 0
+    refused: tuple[str, ...] = ()
+
+    def __add__(self, other: Triaged) -> Triaged:
+        """Both together."""
+        return Triaged(
+            batches=self.batches + other.batches,
+            mentions=self.mentions + other.mentions,
+            new=self.new + other.new,
+            unmatched=self.unmatched + other.unmatched,
+            bad=self.bad + other.bad,
+            tickets=self.tickets + other.tickets,
+            refused=self.refused + other.refused,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What one watch did."""
+
+    incidents: int = 0
+    notices: int = 0
+    delivered: Delivered = Delivered()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listened:
+    """What one pass over all sources did; ``errors`` by 'source/query'."""
+
+    collected: tuple[Collected, ...] = ()
+    triaged: Triaged = Triaged()
+    errors: Mapping[str, TocsinError] | None = None
+
+
+def listen(
+    tocsin: Tocsin,
+    *,
+    pairs: Sequence[tuple[str, str]] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Listened:
+    """One pass: collect every (source, query), then triage what has landed. One source's error stops no other."""
+    collected: list[Collected] = []
+    errors: dict[str, TocsinError] = {}
+    for source, query in pairs if pairs is not None else tocsin.config.pairs():
+        progress(f"{source}: {query}")
+        try:
+            collected.append(collect_pair(tocsin, source, query))
+        except StoreRefused:
+            raise
+        except TocsinError as error:
+            errors[f"{source}/{query}"] = error
+    progress("triage")
+    return Listened(collected=tuple(collected), triaged=triage(tocsin), errors=errors)
+
+
+def collect_pair(tocsin: Tocsin, source: str, query: str) -> Collected:
+    """Read one query at one source back to its watermark, as far as its page budget goes."""
+    if source not in tocsin.sources or query not in tocsin.queries:
+        raise ConfigError(f"there is no source {source!r} with a query {query!r}; see tocsin check")
+    pages = next(settings.pages for settings in tocsin.config.source if settings.name == source)
+    return collect(
+        tocsin.sources[source],
+        tocsin.queries[query],
+        store=tocsin.store,
+        landing=tocsin.landing,
+        pages=pages,
+        now=tocsin.clock,
+    )
+
+
+def triage(tocsin: Tocsin) -> Triaged:
+    """Triage every landed batch. A batch that cannot be read is named, stays pending, and holds up no other."""
+    total = Triaged()
+    seen: set[str] = set()
+    while batches := [batch for batch in tocsin.store.pending_batches(len(seen) + 20) if batch.id not in seen]:
+        for batch in batches:
+            seen.add(batch.id)
+            try:
+                total += triage_batch(tocsin, batch)
+            except (StoreRefused, ConfigError) as error:
+                total += Triaged(refused=(f"batch {batch.id}: {error}",))
+    return total
+
+
+def triage_batch(tocsin: Tocsin, batch: Batch) -> Triaged:
+    """Parse, understand, rank and index one landed batch, then mark it as done."""
+    source, query = tocsin.sources.get(batch.source), tocsin.queries.get(batch.query)
+    if source is None or query is None:
+        raise ConfigError(
+            f"its source {batch.source!r} or query {batch.query!r} is no longer configured; put it back once"
+        )
+    records = tocsin.landing.read(batch)
+    parsed = parse_batch(source, query, records, batch=batch, now=batch.landed_at)
+    total = Triaged(batches=1, mentions=len(parsed.mentions), unmatched=parsed.unmatched, bad=len(parsed.dead_letters))
+    for start in range(0, len(parsed.mentions), TRIAGE_SIZE):
+        total += triage_mentions(tocsin, parsed.mentions[start : start + TRIAGE_SIZE])
+    done = replace(
+        batch,
+        triaged_at=tocsin.clock(),
+        kept=len(parsed.mentions),
+        unmatched=parsed.unmatched,
+        bad=len(parsed.dead_letters),
+    )
+    tocsin.store.batch_triaged(done, dead_letters=parsed.dead_letters)
+    return total
+
+
+def triage_mentions(tocsin: Tocsin, mentions: Sequence[Mention]) -> Triaged:
+    """Normalise, fold, score, index and rank mentions as one batch."""
+    store, config = tocsin.store, tocsin.config
+    if not mentions:
+        return Triaged()
+    parents = {mention.in_reply_to for mention in mentions if mention.in_reply_to}
+    known = store.conversations_of({*parents, *(mention.id for mention in mentions)})
+    normalised = normalise(mentions, known=known)
+    sketches = sketch(normalised.mentions)
+    since = min(mention.posted_at for mention in mentions) - timedelta(days=config.fold_days)
+    candidates = store.fold_candidates({band for bands in sketches.values() for band in bands}, since=since)
+    folded = fold(normalised.mentions, sketches=sketches, candidates=candidates)
+    scores = score(folded, tocsin.classifier())
+    scored = [ScoredMention(mention=mention, score=given) for mention, given in zip(folded, scores, strict=True)]
+    new = index_mentions(scored, sketches, moves=normalised.moves, store=store)
+    conversations = touched_conversations(scored, window=REPEAT_WINDOW, store=store)
+    tickets = [
+        ticket
+        for conversation in conversations
+        if (
+            ticket := prioritise(
+                conversation.mentions,
+                config=config,
+                context=Context(
+                    contacts=conversation.contacts,
+                    folded=conversation.folded,
+                    folded_people=conversation.folded_people,
+                ),
+            )
+        )
+    ]
+    index_tickets(tickets, store=store)
+    return Triaged(new=len(new), tickets=len(tickets))
+
+
+def watch(tocsin: Tocsin) -> Watched:
+    """Detect incidents, write the notices that are due, deliver them."""
+    changed = detect_incidents(tocsin)
+    written = write_notices(tocsin)
+    delivered = deliver(tocsin.notifiers, store=tocsin.store, clock=tocsin.clock)
+    return Watched(incidents=changed, notices=written, delivered=delivered)
+
+
+def detect_incidents(tocsin: Tocsin) -> int:
+    """Open, grow and close incidents; returns how many changed."""
+    store, now = tocsin.store, tocsin.clock()
+    weights = tocsin.config.weights
+    grave = store.grave_mentions(since=now - FRESH, crisis=weights.grave)
+    found = detect(grave, store.open_incidents(), weights=weights, now=now).incidents
+    changed = 0
+    for incident in found:
+        try:
+            store.save_incident(incident)
+            changed += 1
+        except Conflict:  # a person acknowledged or closed it in this moment: the next minute sees both
+            continue
+    return changed
+
+
+def write_notices(tocsin: Tocsin) -> int:
+    """Record the notices that open incidents call for; returns how many were new."""
+    store, now = tocsin.store, tocsin.clock()
+    written = 0
+    for incident in store.open_incidents():
+        told = store.notices(incident.id)
+        posts = [store.mention(mention_id) for mention_id in incident.mentions[:50]]
+        for notice in notices_for(
+            incident,
+            posts,
+            told=told,
+            channels=[channel.name for channel in tocsin.config.channel],
+            address=tocsin.config.web.address,
+            now=now,
+        ):
+            written += store.add_notice(notice)
+    return written

@@ -1,0 +1,67 @@
+"""Writes mentions and the tickets their conversations make; run twice, it changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from pipeline.domain import ScoredMention, Ticket
+from pipeline.ports import Mentions, Tickets
+
+
+class Index(Mentions, Tickets, Protocol):
+    """The part of the store that this stage writes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """All mentions of one conversation, oldest first, with what the store knows around it."""
+
+    id: str
+    mentions: tuple[ScoredMention, ...]
+    contacts: int = 1
+    folded: int = 0
+    folded_people: int = 0
+
+
+def index_mentions(
+    scored: Sequence[ScoredMention], sketches: Mapping[str, Sequence[int]], *, moves: Mapping[str, str], store: Index
+) -> list[str]:
+    """Index mentions and re-root the conversations in ``moves`` (old id -> new id); returns the new mentions' ids."""
+    new = store.add_mentions(scored, sketches)
+    for old, target in moves.items():
+        store.move_conversation(old, target)
+    return new
+
+
+def touched_conversations(scored: Sequence[ScoredMention], *, window: timedelta, store: Index) -> list[Conversation]:
+    """The conversations a batch belongs to, and those of the originals it repeats, as they now stand in the store."""
+    originals = {item.mention.fold for item in scored if item.mention.fold}
+    ids = {item.mention.conversation for item in scored if not item.mention.fold or item.mention.own}
+    ids |= set(store.conversations_of(originals).values())
+    conversations = store.conversations(ids)
+    if not conversations:
+        return []
+    firsts = {key: next((m for m in items if not m.mention.own), None) for key, items in conversations.items()}
+    authors = {item.mention.author.id for item in firsts.values() if item}
+    since = min(item.mention.posted_at for item in firsts.values() if item) - window if authors else None
+    contacts = store.contacts(authors, since=since) if since else {}
+    repeated = store.folded_counts([item.mention.id for items in conversations.values() for item in items])
+    return [
+        Conversation(
+            id=key,
+            mentions=tuple(items),
+            contacts=contacts.get(first.mention.author.id, 1) if (first := firsts[key]) else 1,
+            folded=sum(repeated.get(item.mention.id, (0, 0))[0] for item in items),
+            folded_people=sum(repeated.get(item.mention.id, (0, 0))[1] for item in items),
+        )
+        for key, items in conversations.items()
+    ]
+
+
+def index_tickets(tickets: Sequence[Ticket], *, store: Index) -> None:
+    """Create tickets or bring them up to date."""
+    if tickets:
+        store.save_tickets(tickets)

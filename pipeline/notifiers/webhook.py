@@ -1,0 +1,118 @@
+"""Notices by signed POST after the Standard Webhooks specification (webhook-id, webhook-timestamp, webhook-signature)."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import SecretStr
+from standardwebhooks.webhooks import Webhook
+
+from pipeline.config import WebhookChannel
+from pipeline.domain import Notice
+from pipeline.errors import ChannelRefused, ChannelUnavailable, ConfigError
+
+# The receiver's answers that another try cannot change; every other failure is tried again.
+REFUSALS = frozenset({400, 401, 403, 404, 405, 410, 413, 415, 422})
+LONGEST_WAIT = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookNotifier:
+    """Posts each notice as JSON; the notice's id is the ``webhook-id``, by which a receiver knows a repeat."""
+
+    settings: WebhookChannel
+    key: SecretStr
+    clock: Callable[[], datetime]
+
+    def __post_init__(self) -> None:
+        """Refuse a key that cannot sign, and an address that is no HTTP address, before anything happens."""
+        try:
+            Webhook(self.key.get_secret_value())
+        except Exception as error:  # the library raises bare errors of base64 and its own
+            raise ConfigError(
+                f"the key of channel {self.name!r} is no Standard Webhooks secret (base64, with or without 'whsec_')"
+            ) from error.__class__("key hidden")
+        if urlsplit(self.settings.url).scheme not in {"http", "https"}:
+            raise ConfigError(f"channel {self.name!r}: url must start with https:// or http://")
+
+    @property
+    def name(self) -> str:
+        """The channel's name."""
+        return self.settings.name
+
+    def notify(self, notice: Notice) -> None:
+        """Deliver once; raises ``ChannelRefused`` or ``ChannelUnavailable`` without the key or the whole address."""
+        self._check_address()
+        body = json.dumps(
+            {
+                "type": str(notice.reason),
+                "timestamp": notice.created_at.isoformat(),
+                "data": {
+                    "id": notice.id,
+                    "group": notice.group,
+                    "severity": notice.severity,
+                    "subject": notice.subject,
+                    "body": notice.body,
+                },
+            },
+            ensure_ascii=False,
+        )
+        now = self.clock()
+        message_id = notice.id.encode("ascii", "replace").decode()
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(self.key.get_secret_value()).sign(message_id, now, body),
+        }
+        try:
+            # No redirects: the signed text goes to the address that was checked, or nowhere.
+            answer = httpx.post(
+                self.settings.url,
+                content=body.encode(),
+                headers=headers,
+                timeout=self.settings.timeout,
+                follow_redirects=False,
+                trust_env=not self.settings.allow_private,
+            )
+        except httpx.InvalidURL as error:
+            raise ChannelRefused(f"channel {self.name!r}: its url is not valid") from error
+        except httpx.HTTPError as error:
+            raise ChannelUnavailable(f"channel {self.name!r}: {type(error).__name__} at {self._host}") from error
+        self._judge(answer, now)
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.settings.url).hostname or ""
+
+    def _judge(self, answer: httpx.Response, now: datetime) -> None:
+        if answer.is_success:
+            return
+        said = f"channel {self.name!r}: {self._host} answered {answer.status_code}"
+        if answer.is_redirect:
+            raise ChannelRefused(f"{said} (a redirect); set url to the final address")
+        if answer.status_code in REFUSALS:
+            raise ChannelRefused(f"{said}; check its url and key")
+        wait = answer.headers.get("retry-after", "")
+        retry_at = now + min(timedelta(seconds=int(wait)), LONGEST_WAIT) if wait.isdigit() else None
+        raise ChannelUnavailable(said, retry_at=retry_at)
+
+    def _check_address(self) -> None:
+        """Notices leave for public addresses only, unless ``allow_private`` says otherwise."""
+        if self.settings.allow_private:
+            return
+        try:
+            found = socket.getaddrinfo(self._host, None, proto=socket.IPPROTO_TCP)
+        except OSError as error:
+            raise ChannelUnavailable(f"channel {self.name!r}: {self._host} cannot be resolved") from error
+        if not all(ipaddress.ip_address(entry[4][0]).is_global for entry in found):
+            raise ChannelRefused(
+                f"channel {self.name!r}: {self._host} is a private address; set allow_private = true if that is meant"
+            )

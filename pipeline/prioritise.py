@@ -1,0 +1,226 @@
+"""Turns the scores of a conversation into its ticket: cost of waiting, deadline, P1..P4, and the line that explains.
+
+The order is Apparent Tardiness Cost (Vepsalainen and Morton, 1987): ``I(now) = W/h * exp(-max(0, due_at - now) / K)``
+with ``W`` the expected cost of waiting, ``h`` the handling time, ``due_at`` = respond-by less ``h``, and ``K`` 40 minutes.
+``log(W/h)`` is kept in steps of 5 %: within one step the order by ``due_at`` is the order by ``I``, due or not, so the
+stored numbers never go stale and a store reads the queue as a merge of index ranges (see ``ports.Tickets.queue``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline.config import Config, Target, Weights
+from pipeline.domain import (
+    QUEUE_STEP,
+    Category,
+    Lane,
+    Mention,
+    Part,
+    Priority,
+    Rank,
+    Score,
+    ScoredMention,
+    Ticket,
+    Urgency,
+)
+from pipeline.hours import Calendar
+
+WHY_LENGTH = 140
+CRISIS_FLOOR = 0.5  # a crisis rule is a claim of danger in plain words: at least an even chance for the cost
+MULTIPLIER_CAP = 4.0  # reach and repetition may lift a post by about one class, never a joke above a danger
+SPAM_CERTAIN = 0.8  # above it, and without any sign of danger, a post is kept as a mention and makes no ticket
+REPEAT_WINDOW = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the store knows around a conversation: conversations its author began lately, reposts and their people."""
+
+    contacts: int = 1
+    folded: int = 0
+    folded_people: int = 0
+
+
+def prioritise(conversation: Sequence[ScoredMention], *, config: Config, context: Context) -> Ticket | None:
+    """The ticket of one conversation (mentions oldest first), or ``None`` when nobody needs to see it.
+
+    Own posts close the waiting of what was posted before them. The lead is the costliest waiting post, or the last one.
+    """
+    inbound = [item for item in conversation if not item.mention.own]
+    if not inbound:
+        return None
+    answers = [item.mention.posted_at for item in conversation if item.mention.own]
+    first = inbound[0].mention
+    responded = next((at for at in answers if at >= first.posted_at), None)
+    waiting = [item for item in inbound if not answers or item.mention.posted_at > answers[-1]]
+    candidates = waiting or inbound[-1:]
+    if all(_spam(item.score) for item in candidates):
+        return None
+    lead = max(candidates, key=lambda item: _expected_cost(item.score, config.weights)[0])
+    since = waiting[0].mention.posted_at if waiting else None
+    score = lead.score
+    return Ticket(
+        id=first.conversation,
+        brand=lead.mention.brand,
+        source=lead.mention.source,
+        query=lead.mention.query,
+        mention=lead.mention.id,
+        author=lead.mention.author.id,
+        language=lead.mention.language,
+        category=score.category_label,
+        urgency=score.urgency_label,
+        sentiment=score.sentiment_label,
+        crisis=score.crisis,
+        rank=rank(
+            lead.mention,
+            score,
+            since=since or lead.mention.posted_at,
+            config=config,
+            context=context,
+            posts_waiting=len(waiting),
+        ),
+        opened_at=first.posted_at,
+        last_at=inbound[-1].mention.posted_at,
+        waiting_since=since,
+        responded_at=responded,
+        posts=len(conversation),
+        people=len({item.mention.author.id for item in inbound}) + context.folded_people,
+        folded=context.folded,
+    )
+
+
+def rank(
+    mention: Mention,
+    score: Score,
+    *,
+    since: datetime,
+    config: Config,
+    context: Context | None = None,
+    posts_waiting: int = 1,
+) -> Rank:
+    """Where a post that waits since ``since`` stands, with every factor of it."""
+    context = context or Context()
+    weights = config.weights
+    cost, parts = cost_of(score, weights, mention=mention, context=context, posts_waiting=posts_waiting)
+    lane = Lane.CRISIS if in_crisis_lane(score, weights) else Lane.QUEUE
+    priority = Priority.P1 if lane is Lane.CRISIS else config.priority.of(score.urgency_label, score.category_label)
+    target: Target = getattr(config.sla, priority.value)
+    respond_by = Calendar.of(config, mention.brand, mention.language).deadline(since, target)
+    return Rank(
+        cost=cost,
+        level=round(math.log(cost / weights.handling_minutes) / QUEUE_STEP),
+        due_at=respond_by - timedelta(minutes=weights.handling_minutes),
+        respond_by=respond_by,
+        lane=lane,
+        priority=priority,
+        why=why(score, parts),
+        parts=parts,
+        handling_minutes=weights.handling_minutes,
+    )
+
+
+def in_crisis_lane(score: Score, weights: Weights) -> bool:
+    """P(crisis) at the lane's threshold, or a floor rule of danger."""
+    return score.crisis >= weights.crisis_lane or any(
+        hit.crisis or hit.urgency is Urgency.CRITICAL for hit in score.rules
+    )
+
+
+def cost_of(
+    score: Score,
+    weights: Weights,
+    *,
+    mention: Mention | None = None,
+    context: Context | None = None,
+    posts_waiting: int = 1,
+) -> tuple[float, tuple[Part, ...]]:
+    """``W`` and its factors: class cost, urgency, then the capped multipliers that apply. Their product is ``W``."""
+    cost, parts = _expected_cost(score, weights)
+    multipliers = _multipliers(mention, weights, context or Context(), posts_waiting) if mention else []
+    product = math.prod(part.value for part in multipliers)
+    if product > MULTIPLIER_CAP:
+        cap = Part(
+            name="cap", value=MULTIPLIER_CAP / product, because=f"multipliers together at most {MULTIPLIER_CAP:g}"
+        )
+        multipliers.append(cap)
+        product = MULTIPLIER_CAP
+    return cost * product, (*parts, *multipliers)
+
+
+def _expected_cost(score: Score, weights: Weights) -> tuple[float, tuple[Part, Part]]:
+    danger = [hit for hit in score.rules if hit.crisis]
+    crisis = max(score.crisis, CRISIS_FLOOR) if danger else score.crisis
+    by_class: Mapping[str, float] = {
+        Category.COMPLAINT: weights.complaint,
+        Category.REQUEST: weights.request,
+        Category.QUESTION: weights.question,
+    }
+    calm = sum(p * by_class.get(label, weights.other) for label, p in score.category.items())
+    value = crisis * weights.crisis + (1 - crisis) * calm
+    because = f"P(crisis) {crisis:.2f} x {weights.crisis:g} + {1 - crisis:.2f} x {calm:.2f} ({score.category_label})"
+    levels: Mapping[str, float] = {level: getattr(weights, level.value) for level in Urgency}
+    urgency = sum(p * levels[label] for label, p in score.urgency.items())
+    reason = " + ".join(f"{p:.2f} x {levels[label]:g}" for label, p in score.urgency.items() if p >= 0.005)
+    for hit in score.rules:
+        if levels[hit.urgency] > urgency:
+            urgency, reason = levels[hit.urgency], f'rule "{hit.rule}": at least {hit.urgency}'
+    return value * urgency, (
+        Part(name="class cost", value=value, because=because),
+        Part(name="urgency", value=urgency, because=reason),
+    )
+
+
+def _multipliers(mention: Mention, weights: Weights, context: Context, posts_waiting: int) -> list[Part]:
+    parts: list[Part] = []
+    followers = mention.author.followers or 0
+    if followers >= 1000:
+        value = min(2.0, 1 + 0.25 * math.log10(followers / 100))
+        parts.append(Part(name="reach", value=value, because=f"{followers:,} followers"))
+    spread = max(mention.reposts, context.folded)
+    if spread >= 2:
+        value = min(3.0, 1 + 0.3 * math.log2(spread))
+        parts.append(Part(name="spread", value=value, because=f"{spread:,} reposts and repeats"))
+    times = max(context.contacts, posts_waiting)
+    if times >= 2:
+        value = 1.25 if times == 2 else 1.5
+        because = (
+            f"{posts_waiting} posts unanswered" if posts_waiting >= context.contacts else f"contact {times} in 30 days"
+        )
+        parts.append(Part(name="repeat contact", value=value, because=because))
+    if {mention.author.handle.lower(), mention.author.id.lower()} & {name.lower().lstrip("@") for name in weights.vip}:
+        parts.append(Part(name="VIP", value=2.0, because="on the VIP list"))
+    return parts
+
+
+def _spam(score: Score) -> bool:
+    return score.category.get(Category.SPAM, 0.0) >= SPAM_CERTAIN and score.crisis < 0.2 and not score.rules
+
+
+def why(score: Score, parts: Sequence[Part]) -> str:
+    """One line of at most 140 characters: rules first, then the words that weigh most, then repetition and reach."""
+    reasons = [f'{hit.rule} (rule: "{_short(hit.words)}")' for hit in score.rules[:2]]
+    if score.crisis >= 0.2 and not any(hit.crisis for hit in score.rules):
+        reasons.append(f"P(crisis) {score.crisis:.2f}")
+    label, urgency = score.category_label, score.urgency_label
+    told = {hit.words.lower() for hit in score.rules}
+    for signal in sorted(score.signals, key=lambda signal: -signal.value):
+        head = signal.name.partition(":")[2].strip()
+        if head in {label.value, urgency.value, "crisis", "negative"} and signal.because.lower() not in told:
+            told.add(signal.because.lower())
+            reasons.append(f'reads {head}: "{_short(signal.because)}"')
+    reasons += [part.because for part in parts if part.name in {"repeat contact", "spread", "reach", "VIP"}]
+    if not reasons:
+        reasons = [f"{label}, {urgency} urgency"]
+    line = reasons[0][:WHY_LENGTH]
+    for reason in reasons[1:]:
+        if len(line) + len(reason) + 2 <= WHY_LENGTH:
+            line += f"; {reason}"
+    return line
+
+
+def _short(words: str) -> str:
+    return words if len(words) <= 48 else words[:47].rstrip() + "…"
