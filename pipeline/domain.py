@@ -279,6 +279,13 @@ class Score:
         return levels[min([likeliest, *(levels.index(hit.urgency) for hit in self.rules)])]
 
 
+QUEUE_STEP = 0.05
+"""Nats between two levels of ``Rank.level``: costs within 5 % of each other are one level, ordered by ``due_at``."""
+
+QUEUE_PATIENCE_MINUTES = 40.0
+"""K of Apparent Tardiness Cost: how far ahead of its ``due_at`` a ticket's cost of waiting has fallen by a factor e."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One factor of a number a person sees: its name, its value, and why it has it."""
