@@ -1,0 +1,69 @@
+"""The command line: nouns and verbs of Tocsin for people (tables) and programs (``--json``).
+
+Results go to standard output, logs and progress to standard error; exit codes are 0, 1 (failed) and 2 (wrong usage or
+configuration). Command modules import what they need when they run, so that ``tocsin --help`` is instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import typer
+
+from pipeline.cli import actions, checks, doctor, listening, running, scoring, tickets
+from pipeline.cli.frame import ConfigOption, Frame, prepare_streams
+
+COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    "Listen": {"run": running.run, "watch": running.watch, "up": running.up, "import": running.import_files},
+    "Look": {
+        "queue": tickets.queue,
+        "show": tickets.show,
+        "explain": tickets.explain,
+        "search": tickets.search,
+        "coverage": listening.coverage,
+        "incidents": listening.incidents,
+        "notices": listening.notices,
+    },
+    "Act": {
+        "claim": actions.claim,
+        "release": actions.release,
+        "answer": actions.answer,
+        "resolve": actions.resolve,
+        "reopen": actions.reopen,
+        "undo": actions.undo,
+    },
+    "Models": {"score": scoring.score, "train": running.train},
+    "Keep well": {"check": checks.check, "doctor": doctor.doctor, "version": running.version},
+}
+
+
+class Tocsin(Frame):
+    """All commands, under what they are for."""
+
+    sections: ClassVar[dict[str, tuple[str, ...]]] = {title: tuple(commands) for title, commands in COMMANDS.items()}
+
+
+app = typer.Typer(
+    cls=Tocsin,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`tocsin COMMAND --help` has examples. Start with `tocsin up`, or `tocsin run && tocsin queue`.",
+)
+for _commands in COMMANDS.values():
+    for _name, _command in _commands.items():
+        app.command(_name)(_command)
+
+
+@app.callback()
+def tocsin(config: ConfigOption = None) -> None:
+    """The on-call for your brand: nothing lost, crisis first, every rank and every alarm explained."""
+
+
+def main() -> None:
+    """The command ``tocsin``."""
+    prepare_streams()
+    app(prog_name="tocsin")
