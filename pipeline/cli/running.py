@@ -62,7 +62,7 @@ def _print_listened(listened: Listened) -> None:
         )
         for one in listened.collected
     ]
-    rows += [(*pair.split("/", 1), "", "", "", "", "failed") for pair in listened.errors or {}]
+    rows += [(*pair.split("/", 1), "", "", "", "", "failed: see below") for pair in listened.errors or {}]
     if rows:
         print_table(
             ("source", "query", "records", "pages", "gaps opened", "closed", ""),
@@ -196,7 +196,7 @@ def train(
     from pipeline import app
 
     with progress(1.0) as step:
-        report = app.train(data, out, progress=step)
+        report = app.train(data, out, version=f"{out.name}-{app.now():%Y-%m-%d}", progress=step)
     print_json(report) if as_json else print(report)
 
 
