@@ -175,16 +175,14 @@ def _model(config: Config) -> str:
 
 
 def store_findings(config: Config) -> Iterator[Finding]:
-    """What is wrong with the store and the landing zone's place, if anything."""
+    """What is wrong with the store, if anything."""
     from pipeline import app
 
     try:
-        config.home.mkdir(parents=True, exist_ok=True)
+        app.make_home(config)
         store = app.store_of(config)
         problems = store.check()
         store.close()
-    except OSError as error:
-        problems = [f"{config.home} cannot be made: {error.strerror}; set home in tocsin.toml or TOCSIN_HOME"]
     except TocsinError as error:
         problems = [str(error)]
     for problem in problems:
