@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.cli.listening import outcome, sentence, sparkline, with_unread_pairs
+from pipeline.cli.listening import listened, outcome, sentence, sparkline, with_unread_pairs
 from pipeline.cli.render import ago, counted, due, iso, one_line, plain, print_table, shown, span
 from pipeline.cli.running import columns_of
 from pipeline.cli.scoring import parse
@@ -112,7 +112,9 @@ def test_columns_are_given_one_by_one_or_with_commas():
 
 
 def _heard(query="kestrel", *, minutes=2, **changes):
-    cursor = {"source": "x", "query": query, "succeeded_at": NOW - timedelta(minutes=minutes)} | changes.pop("cursor", {})
+    cursor = {"source": "x", "query": query, "succeeded_at": NOW - timedelta(minutes=minutes)} | changes.pop(
+        "cursor", {}
+    )
     return Coverage(cursor=Cursor(**cursor), received=3, **changes)
 
 
@@ -143,6 +145,13 @@ def test_what_no_run_has_tried_is_not_called_read():
     assert "x, query 'lumiva': never read" in sentence(heard, NOW)
 
 
+def test_what_is_no_longer_listened_to_does_not_hold_the_sentence_back():
+    stale = _heard("import", minutes=5000)
+    assert listened([_heard(), stale], [("x", "kestrel")]) == [_heard()]
+    waits = _heard("import", minutes=5000, pending_batches=1)
+    assert listened([_heard(), waits], [("x", "kestrel")]) == [_heard(), waits]
+
+
 def test_lost_intervals_and_waiting_batches_are_never_silent():
     said = sentence([_heard(lost_gaps=1, pending_batches=2)], NOW)
     assert "1 interval lost for good" in said
@@ -156,7 +165,14 @@ def test_a_sparkline_is_full_at_its_highest():
 
 def test_the_outcome_of_a_notice_is_said_in_words():
     def notice(**changes):
-        values = {"id": "1", "reason": Reason.INCIDENT_OPENED, "group": "g", "channel": "c", "subject": "s", "body": "b"}
+        values = {
+            "id": "1",
+            "reason": Reason.INCIDENT_OPENED,
+            "group": "g",
+            "channel": "c",
+            "subject": "s",
+            "body": "b",
+        }
         return Notice(**values | {"severity": 3, "created_at": NOW} | changes)
 
     assert outcome(notice(), NOW) == "not sent yet"

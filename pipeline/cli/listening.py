@@ -27,12 +27,13 @@ def coverage(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOpti
     """
     tocsin = assembled(ctx, config)
     now = tocsin.clock()
-    heard = with_unread_pairs(tocsin.store.coverage(now), tocsin.config.pairs())
+    pairs = tocsin.config.pairs()
+    heard = with_unread_pairs(tocsin.store.coverage(now), pairs)
     if as_json:
         for one in heard:
             print_json(one)
         return
-    print(sentence(heard, now))
+    print(sentence(listened(heard, pairs), now))
     if not heard:
         return
     print_table(
@@ -48,6 +49,11 @@ def with_unread_pairs(heard: Sequence[Coverage], pairs: Sequence[tuple[str, str]
     known = {(one.cursor.source, one.cursor.query) for one in heard}
     unread = [Coverage(cursor=Cursor(source=s, query=q), received=0) for s, q in pairs if (s, q) not in known]
     return [*heard, *unread]
+
+
+def listened(heard: Sequence[Coverage], pairs: Sequence[tuple[str, str]]) -> list[Coverage]:
+    """What is listened to now; imports and what is no longer configured count only while something of it waits."""
+    return [one for one in heard if (one.cursor.source, one.cursor.query) in pairs or one.pending_batches]
 
 
 def sentence(heard: Sequence[Coverage], now: datetime) -> str:
