@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -40,7 +40,7 @@ def assemble(path: Path | None = None, *, clock: Callable[[], datetime] = now) -
 
 def from_config(config: settings.Config, *, clock: Callable[[], datetime] = now) -> Tocsin:
     """As ``assemble``, from settings at hand."""
-    config.home.mkdir(parents=True, exist_ok=True)
+    make_home(config)
     return Tocsin(
         config=config,
         store=store_of(config),
@@ -50,7 +50,18 @@ def from_config(config: settings.Config, *, clock: Callable[[], datetime] = now)
         classifier=lambda: classifier(config.model),
         notifiers={channel.name: notifier_of(channel, clock) for channel in config.channel},
         clock=clock,
+        files=file_source,
     )
+
+
+def make_home(config: settings.Config) -> None:
+    """The folder in which everything relative lies; raises ``ConfigError``."""
+    try:
+        config.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"home {config.home} cannot be made: {error.strerror}; set home in tocsin.toml, or TOCSIN_HOME"
+        ) from error
 
 
 def store_of(config: settings.Config) -> Store:
@@ -88,6 +99,13 @@ def source_of(source: settings.SourceSettings) -> Source:
             return XSource(source, settings.secret("x_bearer_token"))
 
 
+def file_source(name: str, paths: Sequence[str], columns: Mapping[str, str]) -> Source:
+    """The adapter of files that are imported rather than listened to."""
+    from pipeline.sources.files import FilesSource
+
+    return FilesSource(name, tuple(paths), columns)
+
+
 def notifier_of(channel: settings.ChannelSettings, clock: Callable[[], datetime]) -> Notifier:
     """The adapter of one ``[[channel]]``; raises ``SecretMissing``."""
     match channel:
@@ -108,6 +126,18 @@ def classifier(path: Path | None = None) -> Classifier:
 
     try:
         return models.load(path)
+    except models.ArtefactError as error:
+        raise ModelRefused(str(error)) from error
+
+
+def train(data: Path, out: Path, *, version: str, progress: Callable[[str, float], None]) -> object:
+    """Train a model from the data in a folder; returns the report that prints itself. Raises ``ModelRefused``."""
+    from models.train import train as fit
+
+    import models
+
+    try:
+        return fit(data, out, progress=progress, version=version)
     except models.ArtefactError as error:
         raise ModelRefused(str(error)) from error
 

@@ -74,7 +74,7 @@ def message(incident: Incident, posts: Sequence[ScoredMention], *, reason: Reaso
     subject = f'Severity {incident.severity} · {incident.brand} · "{title}" · since {incident.opened_at:%H:%M} UTC'
     arithmetic = " + ".join(f"{part.value:g} {part.name} ({redact(part.because)})" for part in incident.parts)
     lines = [
-        f"{incident.posts} posts by {incident.people} people. One grave post is enough: {incident.rule}.",
+        f"{counted(incident.posts, 'post')} by {counted(incident.people, 'person', 'people')}. One grave post is enough: {incident.rule}.",
         f"Severity {incident.severity} = {arithmetic}.",
     ]
     worst = sorted(posts, key=lambda item: (-item.score.crisis, item.mention.posted_at))[:QUOTES]
@@ -87,6 +87,11 @@ def message(incident: Incident, posts: Sequence[ScoredMention], *, reason: Reaso
     model = worst[0].score.model if worst else ""
     lines.append(f"{reason} · model {model} · why: {address.rstrip('/')}/incidents/{incident.id}")
     return subject, "\n".join(lines)
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``counted(1, "post") == "1 post"``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def deliver(

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pipeline.collect import Collected, collect, parse_batch
+from pipeline.collect import Collected, Parsed, collect, parse_batch
 from pipeline.config import Config
 from pipeline.detect import FRESH, detect
 from pipeline.domain import Batch, Mention, Query, ScoredMention
 from pipeline.errors import ConfigError, Conflict, StoreRefused, TocsinError
-from pipeline.escalate import Delivered, deliver, notices_for
+from pipeline.escalate import deliver, notices_for
 from pipeline.folds import fold, sketch
+from pipeline.imported import IMPORT, parse_import
 from pipeline.index import index_mentions, index_tickets, touched_conversations
 from pipeline.normalise import normalise
 from pipeline.ports import Classifier, Landing, Notifier, Source, Store
@@ -28,7 +29,10 @@ TRIAGE_SIZE = 1000  # mentions scored and written at once: large enough for the 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tocsin:
-    """The product, assembled by ``app``. ``classifier`` loads the model when it is first asked for."""
+    """The product, assembled by ``app``. ``classifier`` loads the model when it is first asked for.
+
+    ``files`` makes a source of files to import: its name, their paths, and our names of their columns.
+    """
 
     config: Config
     store: Store
@@ -38,6 +42,7 @@ class Tocsin:
     classifier: Callable[[], Classifier]
     notifiers: Mapping[str, Notifier]
     clock: Callable[[], datetime]
+    files: Callable[[str, Sequence[str], Mapping[str, str]], Source]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,8 @@ class Watched:
 
     incidents: int = 0
     notices: int = 0
-    delivered: Delivered = Delivered()
+    sent: int = 0
+    unsent: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,17 +139,12 @@ def triage(tocsin: Tocsin) -> Triaged:
     return total
 
 
-def triage_batch(tocsin: Tocsin, batch: Batch) -> Triaged:
-    """Parse, understand, rank and index one landed batch, then mark it as done."""
-    source, query = tocsin.sources.get(batch.source), tocsin.queries.get(batch.query)
-    if source is None or query is None:
-        raise ConfigError(
-            f"its source {batch.source!r} or query {batch.query!r} is no longer configured; put it back once"
-        )
-    records = tocsin.landing.read(batch)
-    parsed = parse_batch(source, query, records, batch=batch, now=batch.landed_at)
+def triage_batch(tocsin: Tocsin, batch: Batch, *, progress: Callable[[int], None] = lambda _: None) -> Triaged:
+    """Parse, understand, rank and index one landed batch, then mark it as done; ``progress`` hears of mentions done."""
+    parsed = _parsed(tocsin, batch)
     total = Triaged(batches=1, mentions=len(parsed.mentions), unmatched=parsed.unmatched, bad=len(parsed.dead_letters))
     for start in range(0, len(parsed.mentions), TRIAGE_SIZE):
+        progress(start)
         total += triage_mentions(tocsin, parsed.mentions[start : start + TRIAGE_SIZE])
     done = replace(
         batch,
@@ -154,6 +155,18 @@ def triage_batch(tocsin: Tocsin, batch: Batch) -> Triaged:
     )
     tocsin.store.batch_triaged(done, dead_letters=parsed.dead_letters)
     return total
+
+
+def _parsed(tocsin: Tocsin, batch: Batch) -> Parsed:
+    if batch.query == IMPORT:
+        records = tocsin.landing.read(batch)
+        return parse_import(tocsin.files(batch.source, (), {}), records, batch=batch, now=batch.landed_at)
+    source, query = tocsin.sources.get(batch.source), tocsin.queries.get(batch.query)
+    if source is None or query is None:
+        raise ConfigError(
+            f"its source {batch.source!r} or query {batch.query!r} is no longer configured; put it back once"
+        )
+    return parse_batch(source, query, tocsin.landing.read(batch), batch=batch, now=batch.landed_at)
 
 
 def triage_mentions(tocsin: Tocsin, mentions: Sequence[Mention]) -> Triaged:
@@ -196,7 +209,7 @@ def watch(tocsin: Tocsin) -> Watched:
     changed = detect_incidents(tocsin)
     written = write_notices(tocsin)
     delivered = deliver(tocsin.notifiers, store=tocsin.store, clock=tocsin.clock)
-    return Watched(incidents=changed, notices=written, delivered=delivered)
+    return Watched(incidents=changed, notices=written, sent=delivered.sent, unsent=delivered.failed)
 
 
 def detect_incidents(tocsin: Tocsin) -> int:

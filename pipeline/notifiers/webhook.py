@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import socket
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from pydantic import SecretStr
-from standardwebhooks.webhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from pipeline.config import WebhookChannel
 from pipeline.domain import Notice
@@ -34,11 +35,14 @@ class WebhookNotifier:
     def __post_init__(self) -> None:
         """Refuse a key that cannot sign, and an address that is no HTTP address, before anything happens."""
         try:
+            # The library itself skips letters that are not base64: a mistyped key would sign with another one.
+            encoded = self.key.get_secret_value().removeprefix("whsec_")
+            base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
             Webhook(self.key.get_secret_value())
-        except Exception as error:  # the library raises bare errors of base64 and its own
+        except (ValueError, EmptyWebhookSecretError):  # "from None": the library's error may quote the key
             raise ConfigError(
                 f"the key of channel {self.name!r} is no Standard Webhooks secret (base64, with or without 'whsec_')"
-            ) from error.__class__("key hidden")
+            ) from None
         if urlsplit(self.settings.url).scheme not in {"http", "https"}:
             raise ConfigError(f"channel {self.name!r}: url must start with https:// or http://")
 

@@ -1,0 +1,133 @@
+"""Escalate: a reason or silence, recorded before it is sent, personal data masked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from pipeline.domain import Notice, Part, Reason
+from pipeline.errors import ChannelRefused, ChannelUnavailable
+from pipeline.escalate import deliver, message, notices_for, reason_for
+from pipeline.stores.sqlite import SqliteStore
+from tests.factories import FIRE, NOW, incident, score, scored
+
+POST = scored("1", "it caught fire, call me on +44 20 7946 0958", given=score("complaint", "critical", 0.9, rules=(FIRE,)))
+
+
+def due(told=(), channels=("console",), about=None):
+    return notices_for(
+        about or incident(), [POST], told=told, channels=channels, address="http://127.0.0.1:8600/", now=NOW
+    )
+
+
+@dataclass
+class Recorder:
+    """A channel that keeps what it was told, or fails as asked."""
+
+    name: str = "console"
+    failure: Exception | None = None
+    heard: list[Notice] = field(default_factory=list)
+
+    def notify(self, notice: Notice) -> None:
+        if self.failure:
+            raise self.failure
+        self.heard.append(notice)
+
+
+@pytest.fixture
+def store():
+    with_notices = SqliteStore(":memory:")
+    for notice in due(channels=("console", "ops")):
+        with_notices.add_notice(notice)
+    yield with_notices
+    with_notices.close()
+
+
+def test_people_are_told_once_that_an_incident_opened():
+    (first,) = due()
+    assert first.reason is Reason.INCIDENT_OPENED
+    assert due(told=[first]) == []
+
+
+def test_growth_is_told_when_the_severity_rose_and_not_for_every_post():
+    (first,) = due()
+    assert reason_for(incident(posts=40), [first]) is None
+    (second,) = due(told=[first], about=incident(severity=5))
+    assert second.reason is Reason.INCIDENT_GREW
+    assert second.id != first.id
+
+
+def test_a_closed_incident_is_no_news():
+    assert due(about=incident(closed_at=NOW)) == []
+
+
+def test_each_channel_hears_by_itself():
+    first, _ = due(channels=("console", "ops"))
+    assert [notice.channel for notice in due(told=[first], channels=("console", "ops"))] == ["ops"]
+
+
+def test_a_notice_says_what_how_bad_why_and_where_with_personal_data_masked():
+    subject, body = message(
+        incident(parts=(Part(name="grave post", value=3, because='fire "caught fire"'),)),
+        [POST],
+        reason=Reason.INCIDENT_OPENED,
+        address="http://127.0.0.1:8600",
+    )
+    assert subject == 'Severity 3 · Brightly · "fire: caught fire" · since 10:00 UTC'
+    assert "1 posts by 1 people" not in body
+    assert "1 post by 1 person" in body
+    assert 'Severity 3 = 3 grave post (fire "caught fire")' in body
+    assert "7946" not in body
+    assert "http://127.0.0.1:8600/incidents/brightly-fire-20261125T100000" in body
+
+
+def test_delivery_sends_each_notice_once(store):
+    console, ops = Recorder("console"), Recorder("ops")
+    for _ in range(3):
+        deliver({"console": console, "ops": ops}, store=store, clock=lambda: NOW)
+    assert [len(channel.heard) for channel in (console, ops)] == [1, 1]
+    assert all(notice.sent_at == NOW for notice in store.notices())
+
+
+def test_a_transient_failure_is_tried_again_later_with_the_same_id(store):
+    ops = Recorder("ops", ChannelUnavailable("ops answered 503"))
+    assert deliver({"console": Recorder(), "ops": ops}, store=store, clock=lambda: NOW).failed == 1
+    assert deliver({"ops": ops}, store=store, clock=lambda: NOW).failed == 0  # not before its time
+    ops.failure = None
+    assert deliver({"ops": ops}, store=store, clock=lambda: NOW + timedelta(minutes=1)).sent == 1
+    assert ops.heard[0].attempts == 2
+
+
+def test_a_refusal_is_shown_and_not_tried_again(store):
+    ops = Recorder("ops", ChannelRefused("ops answered 410"))
+    deliver({"console": Recorder(), "ops": ops}, store=store, clock=lambda: NOW)
+    (failed,) = [notice for notice in store.notices() if notice.channel == "ops"]
+    assert (failed.failed_at, failed.error) == (NOW, "ops answered 410")
+    assert store.due_notices(NOW + timedelta(days=1)) == []
+
+
+def test_a_crash_while_sending_is_seen_and_sent_again(store):
+    class Dies(Recorder):
+        def notify(self, notice):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        deliver({"console": Dies(), "ops": Dies()}, store=store, clock=lambda: NOW)
+    console = Recorder()
+    assert deliver({"console": console, "ops": Recorder("ops")}, store=store, clock=lambda: NOW).sent == 1  # the other
+    deliver({"console": console, "ops": Recorder("ops")}, store=store, clock=lambda: NOW + timedelta(minutes=2))
+    assert all(notice.sent_at for notice in store.notices())
+
+
+def test_a_channel_that_is_no_longer_configured_fails_in_plain_words(store):
+    deliver({"console": Recorder()}, store=store, clock=lambda: NOW)
+    (failed,) = [notice for notice in store.notices() if notice.failed_at]
+    assert failed.error == "channel 'ops' is no longer configured"
+
+
+def test_notices_are_idempotent_in_the_log(store):
+    notice = store.notices()[0]
+    assert store.add_notice(replace(notice, subject="again")) is False
+    assert len(store.notices()) == 2

@@ -1,0 +1,146 @@
+"""The signed webhook against a real local server that answers every way."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from pydantic import SecretStr
+from standardwebhooks.webhooks import Webhook
+
+from pipeline.config import WebhookChannel
+from pipeline.domain import Notice, Reason
+from pipeline.errors import ChannelRefused, ChannelUnavailable, ConfigError
+from pipeline.notifiers.webhook import WebhookNotifier
+from tests.factories import NOW
+
+KEY = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, sharp").decode()
+NOTICE = Notice(
+    id="incident opened|brightly-fire|severity 3|ops",
+    reason=Reason.INCIDENT_OPENED,
+    group="brightly-fire",
+    channel="ops",
+    subject="Severity 3 · Brightly",
+    body="ładowarka się pali",
+    severity=3,
+    created_at=NOW,
+)
+
+
+class Receiver(ThreadingHTTPServer):
+    """Answers with a status and headers, or hangs; keeps what it was sent."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.status, self.headers, self.hang = 204, {}, threading.Event()
+        self.hang.set()
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/hook"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
+        self.server.hang.wait(5)
+        self.send_response(self.server.status)
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Keep the test output clean."""
+
+
+@pytest.fixture
+def receiver():
+    server = Receiver()
+    yield server
+    server.hang.set()
+    server.shutdown()
+    server.server_close()
+
+
+def notifier(receiver, **settings):
+    values = {"kind": "webhook", "name": "ops", "url": receiver.url, "allow_private": True, "timeout": 0.5} | settings
+    return WebhookNotifier(WebhookChannel(**values), SecretStr(KEY), lambda: datetime.now(UTC))
+
+
+def test_a_notice_arrives_signed_and_a_receiver_can_verify_it(receiver):
+    notifier(receiver).notify(NOTICE)
+    ((headers, body),) = receiver.got
+    assert Webhook(KEY).verify(body, headers)["data"]["body"] == "ładowarka się pali"
+    assert headers["webhook-id"] == NOTICE.id
+    assert json.loads(body)["type"] == "incident opened"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_a_refusal_needs_a_person(receiver, status):
+    receiver.status = status
+    with pytest.raises(ChannelRefused, match=str(status)):
+        notifier(receiver).notify(NOTICE)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
+def test_other_failures_are_tried_again(receiver, status):
+    receiver.status = status
+    with pytest.raises(ChannelUnavailable, match=str(status)):
+        notifier(receiver).notify(NOTICE)
+
+
+def test_retry_after_is_obeyed_within_reason(receiver):
+    receiver.status, receiver.headers = 429, {"retry-after": "999999"}
+    channel = WebhookNotifier(notifier(receiver).settings, SecretStr(KEY), lambda: NOW)
+    with pytest.raises(ChannelUnavailable) as caught:
+        channel.notify(NOTICE)
+    assert caught.value.retry_at == NOW + timedelta(hours=1)
+
+
+def test_a_redirect_is_not_followed(receiver):
+    receiver.status, receiver.headers = 302, {"location": "http://127.0.0.1:1/"}
+    with pytest.raises(ChannelRefused, match="redirect"):
+        notifier(receiver).notify(NOTICE)
+
+
+def test_a_receiver_that_hangs_or_is_gone_is_tried_again(receiver):
+    receiver.hang.clear()
+    with pytest.raises(ChannelUnavailable, match="ReadTimeout"):
+        notifier(receiver).notify(NOTICE)
+    receiver.hang.set()
+    with pytest.raises(ChannelUnavailable, match="ConnectError"):
+        notifier(receiver, url="http://127.0.0.1:1/").notify(NOTICE)
+
+
+def test_a_private_address_is_refused_unless_allowed(receiver):
+    with pytest.raises(ChannelRefused, match="allow_private"):
+        notifier(receiver, allow_private=False).notify(NOTICE)
+    assert receiver.got == []
+
+
+def test_no_error_and_no_repr_shows_the_key_or_the_path(receiver):
+    receiver.status = 500
+    channel = notifier(receiver, url=receiver.url + "?token=hidden")
+    with pytest.raises(ChannelUnavailable) as caught:
+        channel.notify(NOTICE)
+    shown = f"{caught.value!r} {channel!r}"
+    assert KEY not in shown
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["", "whsec_", "whsec_a", "not base64 at all!"])
+def test_a_key_that_cannot_sign_is_refused_at_the_start(key):
+    settings = WebhookChannel(kind="webhook", name="ops", url="https://example.com/hook")
+    with pytest.raises(ConfigError, match="Standard Webhooks secret"):
+        WebhookNotifier(settings, SecretStr(key), lambda: NOW)
