@@ -1,0 +1,49 @@
+"""The embedded store: one SQLite file, or ``:memory:``; a noun a module, ``Database`` beneath them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.stores.sqlite.alarms import SqliteIncidents, SqliteNotices
+from pipeline.stores.sqlite.database import Database
+from pipeline.stores.sqlite.events import SqliteEvents
+from pipeline.stores.sqlite.mentions import SqliteMentions
+from pipeline.stores.sqlite.progress import SqliteProgress
+from pipeline.stores.sqlite.queue import SqliteQueue
+from pipeline.stores.sqlite.tickets import SqliteTickets
+from pipeline.stores.sqlite.words import SqliteSearch
+
+__all__ = ["SqliteStore"]
+
+
+class SqliteStore(
+    SqliteProgress,
+    SqliteMentions,
+    SqliteSearch,
+    SqliteTickets,
+    SqliteQueue,
+    SqliteEvents,
+    SqliteIncidents,
+    SqliteNotices,
+):
+    """``ports.Store`` in one SQLite file, for any number of threads and processes of one machine.
+
+    The file is created and migrated when it is opened. Raises ``StoreRefused`` when it cannot be used (newer schema,
+    damaged, disk full, read-only) and ``StoreUnavailable`` when another process keeps it busy for a minute.
+    """
+
+    def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
+        self._database = Database(path, read_only=read_only)
+
+    def change_count(self) -> int:
+        """A number that grows with every change of mentions, tickets, incidents or notices."""
+        with self._database.read() as connection:
+            return int(connection.execute("SELECT count FROM changes").fetchone()[0])
+
+    def check(self) -> list[str]:
+        """What is wrong with the store, each with its next step; empty when all is well."""
+        return self._database.check()
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self._database.close()

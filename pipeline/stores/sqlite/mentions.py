@@ -1,0 +1,187 @@
+"""Mentions: indexed once, asked for by conversation, author, fold and danger."""
+
+# ruff: noqa: S608 - SQL is put together from our own column lists, values are always parameters
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from pipeline.domain import ScoredMention
+from pipeline.errors import NotFound
+from pipeline.stores.sqlite.database import Database, bump
+from pipeline.stores.sqlite.rows import MENTION_COLUMNS, columns, mention_row, scored_mention, stamp, values
+from pipeline.stores.sqlite.tickets import move_ticket
+from pipeline.stores.sqlite.words import add_words
+
+NUMBERS = 1024
+"""Mentions that one microsecond of ``posted_at`` has numbers for; more spill into the next."""
+
+_INSERT = f"INSERT INTO mentions ({columns(MENTION_COLUMNS)}) VALUES ({values(MENTION_COLUMNS)})"
+_SELECT = f"SELECT {columns(MENTION_COLUMNS, 'mentions')} FROM mentions"
+_LISTED = "(SELECT value FROM json_each(?))"  # one statement for any number of ids
+
+
+class SqliteMentions:
+    """The part of ``ports.Mentions`` that is not search."""
+
+    _database: Database
+
+    def add_mentions(self, mentions: Sequence[ScoredMention], sketches: Mapping[str, Sequence[int]]) -> list[str]:
+        """Index mentions once each, with the fold bands of each id; returns the ids that were new."""
+        if not mentions:
+            return []
+        with self._database.write() as connection:
+            known = _known(connection, [item.mention.id for item in mentions])
+            new = {item.mention.id: item for item in reversed(mentions) if item.mention.id not in known}
+            if not new:
+                return []
+            numbered = _numbered(connection, new.values())
+            connection.executemany(_INSERT, [mention_row(number, item) for number, item in numbered])
+            add_words(connection, numbered)
+            bands = sorted(
+                (_signed(band), number)
+                for number, item in numbered
+                if item.mention.fold is None
+                for band in set(sketches.get(item.mention.id, ()))
+            )
+            connection.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", bands)
+            bump(connection)
+        return [item.mention.id for item in mentions if new.pop(item.mention.id, None)]
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Which of these ids are indexed already."""
+        with self._database.read() as connection:
+            return _known(connection, ids)
+
+    def fold_candidates(self, bands: Iterable[int], *, since: datetime) -> dict[int, list[tuple[str, str]]]:
+        """Originals (id, text) by band that share it, posted at or after ``since``."""
+        signed = {_signed(band): band for band in bands}
+        found: dict[int, list[tuple[str, str]]] = {}
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT band, mentions.id, text FROM json_each(?) AS wanted"
+                " CROSS JOIN bands ON band = wanted.value AND mention >= ?"
+                " CROSS JOIN mentions ON number = mention ORDER BY mention",
+                (json.dumps(list(signed)), stamp(since) * NUMBERS),
+            )
+            for band, id_, text in rows:
+                found.setdefault(signed[band], []).append((id_, text))
+        return found
+
+    def conversations_of(self, ids: Iterable[str]) -> dict[str, str]:
+        """The conversation of each mention id that is indexed."""
+        with self._database.read() as connection:
+            rows = connection.execute(f"SELECT id, conversation FROM mentions WHERE id IN {_LISTED}", (_list(ids),))
+            return dict(rows.fetchall())
+
+    def move_conversation(self, old: str, new: str) -> None:
+        """Re-root a conversation whose start turned out to be a reply; its ticket goes along."""
+        if old == new:
+            return
+        with self._database.write() as connection:
+            moved = connection.execute("UPDATE mentions SET conversation = ? WHERE conversation = ?", (new, old))
+            if move_ticket(connection, old, new) or moved.rowcount:
+                bump(connection)
+
+    def conversations(self, ids: Iterable[str]) -> dict[str, list[ScoredMention]]:
+        """All mentions of each conversation, oldest first."""
+        found: dict[str, list[ScoredMention]] = {}
+        with self._database.read() as connection:
+            rows = connection.execute(f"{_SELECT} WHERE conversation IN {_LISTED} ORDER BY number", (_list(ids),))
+            for row in rows:
+                item = scored_mention(row)
+                found.setdefault(item.mention.conversation, []).append(item)
+        return found
+
+    def mention(self, mention_id: str) -> ScoredMention:
+        """One mention; raises ``NotFound``."""
+        with self._database.read() as connection:
+            row = connection.execute(f"{_SELECT} WHERE id = ?", (mention_id,)).fetchone()
+        if row is None:
+            raise NotFound(f"there is no mention {mention_id}")
+        return scored_mention(row)
+
+    def folded(self, mention_id: str) -> tuple[int, int]:
+        """How many reposts and near-duplicates a mention has, and by how many people."""
+        return self.folded_counts([mention_id]).get(mention_id, (0, 0))
+
+    def folded_counts(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """As ``folded``, for many mentions at once; those without any are left out."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT fold, count(*), count(DISTINCT author) FROM mentions WHERE fold IN {_LISTED} GROUP BY fold",
+                (_list(ids),),
+            )
+            return {fold: (posts, people) for fold, posts, people in rows}
+
+    def author_history(self, author_id: str, *, limit: int = 20) -> list[ScoredMention]:
+        """What this author wrote before, newest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(f"{_SELECT} WHERE author = ? ORDER BY number DESC LIMIT ?", (author_id, limit))
+            return [scored_mention(row) for row in rows]
+
+    def contacts(self, author_ids: Iterable[str], *, since: datetime) -> dict[str, int]:
+        """How many conversations each author began since then; reposts and own posts begin none."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT author, count(DISTINCT conversation) FROM mentions AS post"
+                f" WHERE author IN {_LISTED} AND number >= ? AND own = 0 AND fold IS NULL"
+                " AND NOT EXISTS (SELECT 1 FROM mentions AS earlier WHERE earlier.conversation = post.conversation"
+                "  AND earlier.number < post.number AND earlier.own = 0 AND earlier.fold IS NULL"
+                "  AND earlier.author != post.author)"
+                " GROUP BY author",
+                (_list(author_ids), stamp(since) * NUMBERS),
+            )
+            return dict(rows.fetchall())
+
+    def grave_mentions(self, *, since: datetime, crisis: float, limit: int = 500) -> list[ScoredMention]:
+        """Mentions collected since then with P(crisis) at or above ``crisis`` or a critical floor rule, originals only.
+
+        Newest first; the brand's own posts are none of them.
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"{_SELECT} WHERE fold IS NULL AND own = 0 AND collected_at >= ? AND (crisis >= ? OR critical)"
+                " ORDER BY number DESC LIMIT ?",
+                (stamp(since), crisis, limit),
+            )
+            return [scored_mention(row) for row in rows]
+
+
+def _known(connection: sqlite3.Connection, ids: Iterable[str]) -> set[str]:
+    return {id_ for (id_,) in connection.execute(f"SELECT id FROM mentions WHERE id IN {_LISTED}", (_list(ids),))}
+
+
+def _numbered(connection: sqlite3.Connection, items: Iterable[ScoredMention]) -> list[tuple[int, ScoredMention]]:
+    """Each mention with a free number in the order of posting, sorted by it."""
+    numbered: list[tuple[int, ScoredMention]] = []
+    last = -(2**63)
+    for item in sorted(items, key=lambda item: (item.mention.posted_at, item.mention.id)):
+        first = stamp(item.mention.posted_at) * NUMBERS
+        last = _free(connection, max(first, last + 1))
+        numbered.append((last, item))
+    return numbered
+
+
+def _free(connection: sqlite3.Connection, number: int) -> int:
+    """The first number from ``number`` on that no mention has."""
+    taken = "SELECT 1 FROM mentions WHERE number = ?"
+    while connection.execute(taken, (number,)).fetchone():
+        # The last one of this microsecond, or of the next when it is full: imports by day may hold thousands.
+        end = (number // NUMBERS + 1) * NUMBERS
+        (last,) = connection.execute(
+            "SELECT max(number) FROM mentions WHERE number >= ? AND number < ?", (number, end)
+        ).fetchone()
+        number = last + 1
+    return number
+
+
+def _list(ids: Iterable[str]) -> str:
+    return json.dumps(list(ids))
+
+
+def _signed(band: int) -> int:
+    """Any 64-bit hash as SQLite's signed integer."""
+    return (band + 2**63) % 2**64 - 2**63

@@ -1,0 +1,251 @@
+"""Domain objects as rows and back: microseconds for times, JSON for what is never searched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pipeline.domain import (
+    Author,
+    Category,
+    Event,
+    EventKind,
+    Hit,
+    Incident,
+    Lane,
+    Mention,
+    Part,
+    Priority,
+    Rank,
+    Resolution,
+    Score,
+    ScoredMention,
+    Sentiment,
+    Signal,
+    Ticket,
+    Urgency,
+)
+
+Row = Sequence[Any]
+"""Values in the order of a column list below; never leaves this package."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+LARGEST = 2**63 - 1  # a hostile counter must not stop its batch
+
+# Probabilities are kept to four digits, as whole numbers: they are shown with two, and this halves the row.
+_DIGITS = 10_000
+_SENTIMENTS = [label.value for label in Sentiment]
+_CATEGORIES = [label.value for label in Category]
+_URGENCIES = [label.value for label in Urgency]
+_LANES = (Lane.CRISIS, Lane.QUEUE)
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+MENTION_COLUMNS = (
+    "number", "id", "source", "query", "brand", "author", "handle", "name", "followers", "verified", "text",
+    "posted_at", "collected_at", "language", "url", "conversation", "in_reply_to", "repost_of", "tagged", "own", "fold",
+    "likes", "reposts", "replies", "score", "crisis", "model", "degraded", "category", "critical",
+)  # fmt: skip
+TICKET_COLUMNS = (
+    "id", "lane", "level", "due_at", "respond_by", "cost", "priority", "why", "parts", "handling_minutes",
+    "brand", "source", "query", "mention", "author", "language", "category", "urgency", "sentiment", "crisis",
+    "opened_at", "last_at", "waiting_since", "responded_at", "answered_at", "resolved_at", "resolution", "reopened_at",
+    "claimed_by", "claimed_until", "posts", "people", "folded", "version",
+)  # fmt: skip
+EVENT_COLUMNS = ("id", "at", "actor", "kind", "subject", "note", "before", "undone")
+INCIDENT_COLUMNS = (
+    "id", "brand", "cause", "title", "rule", "severity", "parts", "opened_at", "last_at", "mentions", "posts", "people",
+    "closed_at", "acknowledged_by", "acknowledged_at", "version",
+)  # fmt: skip
+
+
+def columns(names: Sequence[str], table: str = "") -> str:
+    """A column list for SQL, each name quoted and with its table."""
+    prefix = f"{table}." if table else ""
+    return ", ".join(f'{prefix}"{name}"' for name in names)
+
+
+def values(names: Sequence[str]) -> str:
+    """As many placeholders as names."""
+    return ", ".join("?" * len(names))
+
+
+def stamp(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def stamp_or_none(moment: datetime | None) -> int | None:
+    """As ``stamp``; what has not happened stays ``None``."""
+    return None if moment is None else (moment - EPOCH) // MICROSECOND
+
+
+def moment(stamp: int) -> datetime:
+    """The aware UTC time of a stamp."""
+    return EPOCH + timedelta(microseconds=stamp)
+
+
+def moment_or_none(stamp: int | None) -> datetime | None:
+    """As ``moment``; what has not happened stays ``None``."""
+    return None if stamp is None else EPOCH + timedelta(microseconds=stamp)
+
+
+# --- mentions -------------------------------------------------------------------------------------------------------
+
+
+def mention_row(number: int, item: ScoredMention) -> Row:
+    """The row of a mention under its number, in the order of ``MENTION_COLUMNS``."""
+    mention, score, author = item.mention, item.score, item.mention.author
+    return (
+        number, mention.id, mention.source, mention.query, mention.brand, author.id, _text(author.handle),
+        _text(author.name), None if author.followers is None else _whole(author.followers), author.verified,
+        _text(mention.text), stamp(mention.posted_at), stamp(mention.collected_at), mention.language, mention.url,
+        mention.conversation, mention.in_reply_to, mention.repost_of, mention.tagged, mention.own, mention.fold,
+        _whole(mention.likes), _whole(mention.reposts), _whole(mention.replies),
+        _score_json(score), score.crisis, score.model, score.degraded, score.category_label.value,
+        any(hit.urgency is Urgency.CRITICAL for hit in score.rules),
+    )  # fmt: skip
+
+
+def scored_mention(row: Row) -> ScoredMention:
+    """The mention of a row in the order of ``MENTION_COLUMNS``."""
+    (_, id_, source, query, brand, author, handle, name, followers, verified, text, posted_at, collected_at, language,
+     url, conversation, in_reply_to, repost_of, tagged, own, fold, likes, reposts, replies, score, crisis, model,
+     degraded, _, _) = row  # fmt: skip
+    mention = Mention(
+        id=id_, source=source, query=query, brand=brand,
+        author=Author(id=author, handle=handle, name=name, followers=followers, verified=bool(verified)),
+        text=text, posted_at=moment(posted_at), collected_at=moment(collected_at), language=language, url=url,
+        conversation=conversation, in_reply_to=in_reply_to, repost_of=repost_of, tagged=bool(tagged), own=bool(own),
+        fold=fold, likes=likes, reposts=reposts, replies=replies,
+    )  # fmt: skip
+    return ScoredMention(mention=mention, score=_score(score, crisis=crisis, model=model, degraded=bool(degraded)))
+
+
+def _score_json(score: Score) -> str:
+    return _dumps(
+        {
+            "sentiment": _shares(score.sentiment, _SENTIMENTS),
+            "category": _shares(score.category, _CATEGORIES),
+            "urgency": _shares(score.urgency, _URGENCIES),
+            "rules": [(hit.rule, hit.urgency.value, hit.crisis, _text(hit.words)) for hit in score.rules],
+            "signals": [(signal.name, round(signal.value, 4), _text(signal.because)) for signal in score.signals],
+        }
+    )
+
+
+def _score(packed: str, *, crisis: float, model: str, degraded: bool) -> Score:
+    parts = json.loads(packed)
+    return Score(
+        sentiment=_probabilities(parts["sentiment"], _SENTIMENTS),
+        category=_probabilities(parts["category"], _CATEGORIES),
+        urgency=_probabilities(parts["urgency"], _URGENCIES),
+        crisis=crisis,
+        rules=tuple(Hit(rule=r, urgency=Urgency(u), crisis=c, words=w) for r, u, c, w in parts["rules"]),
+        signals=tuple(Signal(name=n, value=v, because=b) for n, v, b in parts["signals"]),
+        model=model,
+        degraded=degraded,
+    )
+
+
+def _shares(probabilities: Mapping[str, float], labels: Sequence[str]) -> list[int | None]:
+    return [round(probabilities[label] * _DIGITS) if label in probabilities else None for label in labels]
+
+
+def _probabilities(shares: Sequence[int | None], labels: Sequence[str]) -> dict[str, float]:
+    return {label: share / _DIGITS for label, share in zip(labels, shares, strict=True) if share is not None}
+
+
+def _text(text: str) -> str:
+    """Half of a surrogate pair cannot be stored: it becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _whole(number: int) -> int:
+    return min(number, LARGEST)
+
+
+# --- tickets --------------------------------------------------------------------------------------------------------
+
+
+def ticket_row(ticket: Ticket) -> Row:
+    """The row of a ticket in the order of ``TICKET_COLUMNS``."""
+    rank = ticket.rank
+    return (
+        ticket.id, _LANES.index(rank.lane), rank.level, stamp(rank.due_at), stamp(rank.respond_by), rank.cost,
+        rank.priority.value, _text(rank.why), parts_json(rank.parts), rank.handling_minutes,
+        ticket.brand, ticket.source, ticket.query, ticket.mention, ticket.author, ticket.language,
+        ticket.category.value, ticket.urgency.value, ticket.sentiment.value, ticket.crisis,
+        stamp(ticket.opened_at), stamp(ticket.last_at), stamp_or_none(ticket.waiting_since),
+        stamp_or_none(ticket.responded_at), stamp_or_none(ticket.answered_at), stamp_or_none(ticket.resolved_at),
+        None if ticket.resolution is None else ticket.resolution.value, stamp_or_none(ticket.reopened_at),
+        ticket.claimed_by, stamp_or_none(ticket.claimed_until), ticket.posts, ticket.people, ticket.folded,
+        ticket.version,
+    )  # fmt: skip
+
+
+def ticket(row: Row) -> Ticket:
+    """The ticket of a row in the order of ``TICKET_COLUMNS``."""
+    (id_, lane, level, due_at, respond_by, cost, priority, why, parts, handling_minutes, brand, source, query, mention,
+     author, language, category, urgency, sentiment, crisis, opened_at, last_at, waiting_since, responded_at,
+     answered_at, resolved_at, resolution, reopened_at, claimed_by, claimed_until, posts, people, folded,
+     version) = row  # fmt: skip
+    rank = Rank(
+        cost=cost, level=level, due_at=moment(due_at), respond_by=moment(respond_by), lane=_LANES[lane],
+        priority=Priority(priority), why=why, parts=parts_of(parts), handling_minutes=handling_minutes,
+    )  # fmt: skip
+    return Ticket(
+        id=id_, brand=brand, source=source, query=query, mention=mention, author=author, language=language,
+        category=Category(category), urgency=Urgency(urgency), sentiment=Sentiment(sentiment), crisis=crisis, rank=rank,
+        opened_at=moment(opened_at), last_at=moment(last_at), waiting_since=moment_or_none(waiting_since),
+        responded_at=moment_or_none(responded_at), answered_at=moment_or_none(answered_at),
+        resolved_at=moment_or_none(resolved_at), resolution=Resolution(resolution) if resolution else None,
+        reopened_at=moment_or_none(reopened_at), claimed_by=claimed_by, claimed_until=moment_or_none(claimed_until),
+        posts=posts, people=people, folded=folded, version=version,
+    )  # fmt: skip
+
+
+def parts_json(parts: Sequence[Part]) -> str:
+    """The factors of a rank or a severity."""
+    return _dumps([(part.name, part.value, _text(part.because)) for part in parts])
+
+
+def parts_of(packed: str) -> tuple[Part, ...]:
+    """The factors again."""
+    return tuple(Part(name=name, value=value, because=because) for name, value, because in json.loads(packed))
+
+
+# --- events and incidents -------------------------------------------------------------------------------------------
+
+
+def event(row: Row) -> Event:
+    """The event of a row in the order of ``EVENT_COLUMNS``."""
+    id_, at, actor, kind, subject, note, before, undone = row
+    return Event(
+        id=id_, at=moment(at), actor=actor, kind=EventKind(kind), subject=subject, note=note, before=before,
+        undone=bool(undone),
+    )  # fmt: skip
+
+
+def incident_row(incident: Incident) -> Row:
+    """The row of an incident in the order of ``INCIDENT_COLUMNS``."""
+    return (
+        incident.id, incident.brand, incident.cause, _text(incident.title), _text(incident.rule), incident.severity,
+        parts_json(incident.parts), stamp(incident.opened_at), stamp(incident.last_at), _dumps(incident.mentions),
+        incident.posts, incident.people, stamp_or_none(incident.closed_at), incident.acknowledged_by,
+        stamp_or_none(incident.acknowledged_at), incident.version,
+    )  # fmt: skip
+
+
+def incident(row: Row) -> Incident:
+    """The incident of a row in the order of ``INCIDENT_COLUMNS``."""
+    (id_, brand, cause, title, rule, severity, parts, opened_at, last_at, mentions, posts, people, closed_at,
+     acknowledged_by, acknowledged_at, version) = row  # fmt: skip
+    return Incident(
+        id=id_, brand=brand, cause=cause, title=title, rule=rule, severity=severity, parts=parts_of(parts),
+        opened_at=moment(opened_at), last_at=moment(last_at), mentions=tuple(json.loads(mentions)), posts=posts,
+        people=people, closed_at=moment_or_none(closed_at), acknowledged_by=acknowledged_by,
+        acknowledged_at=moment_or_none(acknowledged_at), version=version,
+    )  # fmt: skip

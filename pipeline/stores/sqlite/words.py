@@ -1,0 +1,112 @@
+"""Search by words, phrases and exclusions over text that ``pipeline.text`` has analysed."""
+
+# ruff: noqa: S608 - SQL is put together from our own column lists, values are always parameters
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline.domain import Filters, ScoredMention
+from pipeline.errors import ConfigError
+from pipeline.stores.sqlite.database import Database
+from pipeline.stores.sqlite.rows import MENTION_COLUMNS, columns, scored_mention
+from pipeline.text import folded, stems, stems_of, words
+
+_TERM = re.compile(r'(?P<minus>-?)(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
+_TERMS = 64  # more in one search is a paste by mistake; FTS5's parser has a depth limit
+_FACETS = ("brand", "source", "language", "category")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Terms:
+    wanted: tuple[str, ...]
+    excluded: tuple[str, ...]
+
+
+class SqliteSearch:
+    """``ports.Mentions.search`` in SQLite."""
+
+    _database: Database
+
+    def search(self, text: str, filters: Filters, *, limit: int = 50, offset: int = 0) -> list[ScoredMention]:
+        """Mentions holding every word (any form), every "phrase" and no -excluded one, newest first.
+
+        An empty text lists all. Raises ``ConfigError`` for a search that holds only exclusions.
+        """
+        terms = _parse(text)
+        if text.strip() and not terms.wanted:
+            if terms.excluded:
+                raise ConfigError("this search only excludes; add a word that must be there")
+            return []  # only punctuation, which is not indexed
+        wanted = [*terms.wanted, *_facet_terms(filters)]
+        with self._database.read() as connection:
+            if wanted:
+                match = " AND ".join(wanted) + "".join(f" NOT {term}" for term in terms.excluded)
+                rows = connection.execute(
+                    f"SELECT {columns(MENTION_COLUMNS, 'mentions')} FROM words"
+                    " CROSS JOIN mentions ON mentions.number = words.rowid"
+                    " WHERE words MATCH ? ORDER BY words.rowid DESC LIMIT ? OFFSET ?",
+                    (match, limit, offset),
+                )
+            else:
+                rows = connection.execute(
+                    f"SELECT {columns(MENTION_COLUMNS)} FROM mentions ORDER BY number DESC LIMIT ? OFFSET ?",
+                    (limit, offset),
+                )
+            return [scored_mention(row) for row in rows]
+
+
+def add_words(connection: sqlite3.Connection, numbered: Iterable[tuple[int, ScoredMention]]) -> None:
+    """Index the words of new mentions; they must come in the order of their numbers, or FTS5 flushes at each."""
+    connection.executemany(
+        "INSERT INTO words (rowid, folded, stems, facets) VALUES (?, ?, ?, ?)",
+        [
+            (number, folded(item.mention.text), stems(item.mention.text, item.mention.language), _facets(item))
+            for number, item in numbered
+        ],
+    )
+
+
+def _parse(text: str) -> _Terms:
+    """The search as FTS5 terms. Only words and quotes of ours reach FTS5, so no syntax of its own can be typed."""
+    wanted: list[str] = []
+    excluded: list[str] = []
+    for found in list(_TERM.finditer(text.replace("\0", " ")))[:_TERMS]:
+        phrase, word = found["phrase"], found["word"]
+        term = _phrase_term(phrase) if phrase is not None else _word_term(word)
+        if term:
+            (excluded if found["minus"] else wanted).append(term)
+    return _Terms(wanted=tuple(wanted), excluded=tuple(excluded))
+
+
+def _phrase_term(phrase: str) -> str:
+    return f'{{folded}} : "{" ".join(words(phrase))}"' if words(phrase) else ""
+
+
+def _word_term(word: str) -> str:
+    """One word in any form; what is several words without a blank ("e-mail") is a phrase."""
+    typed = re.findall(r"\w+", word)
+    if len(typed) != 1:
+        return _phrase_term(word)
+    forms = sorted({form for stem in stems_of(typed[0]) for form in words(stem)})
+    return f"({{stems}} : ({' OR '.join(f'{chr(34)}{form}{chr(34)}' for form in forms)}))" if forms else ""
+
+
+def _facet(name: str, value: str) -> str:
+    return f"{name}_{value.encode().hex()}"
+
+
+def _facets(item: ScoredMention) -> str:
+    mention = item.mention
+    named = zip(
+        _FACETS, (mention.brand, mention.source, mention.language, item.score.category_label.value), strict=True
+    )
+    return " ".join(_facet(name, value) for name, value in named)
+
+
+def _facet_terms(filters: Filters) -> list[str]:
+    """Filters as terms of the same search: the rarest term decides how much is read. Claims are the tickets' matter."""
+    named = ((name, getattr(filters, name)) for name in _FACETS)
+    return [f'{{facets}} : "{_facet(name, str(value))}"' for name, value in named if value is not None]
