@@ -20,16 +20,56 @@ STEMMERS = {
 # NFKD leaves these letters whole; people type them with and without.
 _LETTERS = str.maketrans({"ı": "i", "ł": "l", "ß": "ss", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "’": "'", "‘": "'"})
 _WORD = re.compile(r"\w+", re.UNICODE)
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+# Characters without a glyph of their own: soft hyphen, zero-width and bidi controls, variation selectors, tags.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
+_LINK = re.compile(r"(?:https?://|www\.|pic\.twitter\.com/)\S+", re.IGNORECASE)
+_HANDLE = re.compile(r"(?<![\w@])@[\w.-]*\w(?:@[\w-]+(?:\.[\w-]+)+)?")  # @user, and @user@host of Mastodon
 _stemming = threading.local()  # a snowball stemmer keeps its buffer in itself: one per thread
 
 
+class _Folded(dict[str, str]):
+    """The folded form of each character met so far (as many as Unicode has, at most)."""
+
+    def __missing__(self, letter: str) -> str:
+        decomposed = "" if _INVISIBLE.match(letter) else unicodedata.normalize("NFKD", letter)
+        folded = "".join(part for part in decomposed if not unicodedata.combining(part)).lower().translate(_LETTERS)
+        self[letter] = folded
+        return folded
+
+
+_FOLDED = _Folded()
+
+
+def _fold_letter(found: re.Match[str]) -> str:
+    return _FOLDED[found[0]]
+
+
+def visible(text: str) -> str:
+    """A text without its invisible characters: what a reader sees, and what is matched."""
+    return text if text.isascii() else _INVISIBLE.sub("", text)
+
+
+def unlinked(text: str) -> str:
+    """A text without its links and handles, blanks in their place: what its author says, not to whom or where."""
+    if "@" in text:
+        text = _HANDLE.sub(" ", text)
+    return _LINK.sub(" ", text) if "/" in text or "www." in text.lower() else text
+
+
+def has_link(text: str) -> bool:
+    """Whether a text passes a link on."""
+    return _LINK.search(text) is not None
+
+
 def fold(text: str) -> str:
-    """Lower case without diacritics: ``fold("Kartımdan ŁÓDŹ Straße") == "kartimdan lodz strasse"``."""
-    if text.isascii():
-        return text.lower()
+    """Lower case without diacritics or invisible characters: ``fold("Kartımdan ŁÓDŹ Straße") == "kartimdan lodz strasse"``."""
+    lower = text.lower()
     # "İ".lower() is "i" and a combining dot, which goes with the other marks.
-    decomposed = unicodedata.normalize("NFKD", text.lower().translate(_LETTERS))
-    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    return lower if lower.isascii() else _NOT_ASCII.sub(_fold_letter, lower)
 
 
 def words(text: str) -> list[str]:
@@ -56,7 +96,7 @@ def folded(text: str) -> str:
 
 def stems(text: str, language: str) -> str:
     """The folded stem of every word, blank between: what single words are searched in."""
-    return " ".join(stem(word, language) for word in _WORD.findall(unicodedata.normalize("NFC", text)))
+    return " ".join(stem(word, language) for word in _WORD.findall(visible(unicodedata.normalize("NFC", text))))
 
 
 def stems_of(word: str) -> set[str]:
