@@ -25,8 +25,10 @@ LARGEST_BODY = 20 * 2**20  # bytes; a page of any source is far below 5 MiB, a s
 MOST_REDIRECTS = 5
 LONGEST_WAIT = timedelta(days=1)  # a reset further ahead than a day is a broken clock, not a budget
 
-# Its line for each call prints the whole address, which may hold a key. A filter, because levels are set anew by others.
-logging.getLogger("httpx").addFilter(lambda record: record.levelno >= logging.WARNING)
+# Their lines for each call print whole addresses (httpcore's those of redirects), which may hold a key. A filter, because
+# levels are set anew by others.
+for _chatty in ("httpx", "httpcore.http11"):
+    logging.getLogger(_chatty).addFilter(lambda record: record.levelno >= logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ TOKEN = "a-bearer-token-of-the-tests"
 EPOCH_MS = 1288834974657
 WINDOW = timedelta(days=7)
 HOLDBACK = timedelta(seconds=30)  # posts younger than this are not given yet
+REPEATED = "0ddba11"  # leads to the same page again and again
 PROBLEM = "https://api.twitter.com/2/problems/"
 LISTS = {
     "tweet.fields": "author_id conversation_id created_at edit_history_tweet_ids id in_reply_to_user_id lang note_tweet "
@@ -80,7 +81,7 @@ class FakeX(FakeServer):
             raise _Refused("query", params["query"], f"There were errors processing your request: {error}") from error
         signature = json.dumps([params.get(key) for key in ("query", "since_id", "until_id", "max_results")])
         self._signature = signature
-        if token := params.get("next_token"):
+        if (token := params.get("next_token")) and token != REPEATED:
             place, _, signed = bytes.fromhex(token).decode().partition("|")
             if signed != signature:
                 raise _Refused("next_token", token, "The 'next_token' parameter is invalid for this request")
@@ -145,7 +146,7 @@ class FakeX(FakeServer):
         body = json.loads(reply.body)
         data = body.get("data", [])
         if fault == "repeated token":
-            body["meta"]["next_token"] = b"the same".hex()
+            body["meta"]["next_token"] = REPEATED
         elif fault == "empty page":
             if data:
                 token = f"{int(data[0]['id']) + 1}|{self._signature}".encode()  # the posts come on the next page

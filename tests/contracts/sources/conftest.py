@@ -1,0 +1,19 @@
+"""A world for each source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.sources.drivers import DRIVERS
+from tests.contracts.sources.world import World
+
+
+@pytest.fixture(params=list(DRIVERS))
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """Every source in turn, with an empty world behind it."""
+    driver = DRIVERS[request.param](tmp_path)
+    yield World(driver, tmp_path)
+    driver.close()

@@ -1,0 +1,1 @@
+"""Raw records of each source and the mentions they become."""
