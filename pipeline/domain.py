@@ -108,7 +108,8 @@ class Page:
     """One answer of a source: records, the positions at its ends, and whether more of the window is left.
 
     ``newest`` and ``oldest`` are positions owned by the source (only it compares them); ``None`` when the page is empty.
-    ``next_token`` is ``None`` when the window is read to its end. ``lost`` says why posts of the window can never be read.
+    ``next_token`` is ``None`` when the window is read to its end. ``floor`` is where a window without ``newer_than`` begins,
+    so that what is left of it keeps its bottom. ``lost`` says why posts of the window can never be read.
     """
 
     records: tuple[Raw, ...] = ()
@@ -117,6 +118,7 @@ class Page:
     newest_at: datetime | None = None
     oldest_at: datetime | None = None
     next_token: str | None = None
+    floor: str | None = None
     lost: str | None = None
     calls_left: int | None = None
     calls_reset_at: datetime | None = None

@@ -90,6 +90,7 @@ def read_back(
         page,
         records=tuple(records),
         next_token=_token(above, top, walk) if left else None,
+        floor=str(above),
         calls_left=found.calls_left,
         calls_reset_at=found.calls_reset_at,
     )
