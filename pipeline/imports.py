@@ -103,7 +103,7 @@ def _records(source: Source, *, now: datetime) -> Iterator[Raw]:
         yield from page.records
         if page.next_token is None:
             return
-        window = Window(newer_than=page.newest, token=page.next_token)
+        window = Window(newer_than=page.newest)
 
 
 def _posts(source: Source, *, now: datetime) -> Iterator[Mention]:

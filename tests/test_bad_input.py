@@ -157,7 +157,17 @@ def test_a_dead_source_stops_no_other_and_is_caught_up_when_it_is_back(tmp_path)
     assert "news, query 'brightly': never read" in call("coverage", "--config", config).out
     with FakeHackerNews(port=port) as server:
         at = datetime.now(UTC) - timedelta(hours=1)
-        server.publish([Post(number=n, at=at + timedelta(seconds=n), text=f"brightly broken {n}") for n in range(5)])
+        server.publish(
+            [
+                Post(
+                    number=n,
+                    at=at + timedelta(seconds=n),
+                    text=f"brightly broken {n}",
+                    extra={"story_id": n, "parent_id": None},
+                )
+                for n in range(1, 6)
+            ]
+        )
         assert call("run", "--config", config).code == 0
     assert len(tickets(config)) == 3 + 5
 
@@ -171,7 +181,7 @@ def test_a_full_disk_under_the_landing_zone_loses_nothing(config, monkeypatch):
 
     with monkeypatch.context() as broken:
         broken.setattr(os, "fsync", full)
-        in_one_line(call("run", "--config", config), "file/brightly", "No space left", code=1)
+        in_one_line(call("run", "--config", config), "landing", "No space left", code=1)
     assert tickets(config) == set()
     assert not [path for path in (config.parent / "home" / "landing").rglob("*") if path.is_file()]
     catches_up(config)
@@ -188,8 +198,9 @@ def test_a_really_full_disk_loses_nothing(tmp_path):
     try:
         write_posts(tmp_path / "posts.jsonl")
         config = write_config(tmp_path, top=f'landing = "{small}"')
-        (small / "ballast").write_bytes(os.urandom(250_000))
-        in_one_line(call("run", "--config", config), "file/brightly", "space", code=1)
+        with pytest.raises(OSError, match="No space left"):
+            (small / "ballast").write_bytes(bytes(300_000))
+        in_one_line(call("run", "--config", config), "small", "No space left", code=1)
         (small / "ballast").unlink()
         catches_up(config)
     finally:
@@ -197,6 +208,8 @@ def test_a_really_full_disk_loses_nothing(tmp_path):
 
 
 def test_a_store_that_cannot_grow_says_so_and_catches_up(config, monkeypatch):
+    many = [{**POSTS[0], "id": str(n), "text": f"my brightly is broken, number {n}"} for n in range(5, 405)]
+    write_posts(config.parent / "posts.jsonl", [*POSTS, *many])
     call("queue", "--config", config)  # the schema is there
     real = sqlite3.connect
 
@@ -209,14 +222,15 @@ def test_a_store_that_cannot_grow_says_so_and_catches_up(config, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr(database.sqlite3, "connect", tight)
         in_one_line(call("run", "--config", config), "tocsin.db", "disk is full", code=1)
-    catches_up(config)
+    assert call("run", "--config", config).code == 0
+    assert len(call("queue", "--json", "--limit", "1000", "--config", config).objects) == 3 + len(many)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     write_posts(tmp_path / "posts.jsonl")
     (tmp_path / "wall").write_text("a file where a folder should be")
     config = write_config(tmp_path, top=f'landing = "{tmp_path}/wall/landing"')
-    in_one_line(call("run", "--config", config), "file/brightly", "wall", code=1)
+    in_one_line(call("run", "--config", config), "wall", "Not a directory", code=1)
     (tmp_path / "wall").unlink()
     catches_up(config)
 

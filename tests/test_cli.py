@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from pipeline import app as composition
-from tests.cli_world import WordClassifier, call, command, spawn, start, write_config, write_posts
+from tests.cli_world import POSTS, WordClassifier, call, command, spawn, start, write_config, write_posts
 
 
 @pytest.fixture(autouse=True)
@@ -181,17 +181,20 @@ def test_a_watch_without_fresh_danger_does_nothing_and_says_so(config, tmp_path)
     assert call("notices", "--config", config).out == "Nobody has been told anything so far.\n"
 
 
-def test_one_grave_post_opens_an_incident_and_people_are_told_once(heard):
-    [watched] = call("watch", "--json", "--config", heard).objects
+def test_one_grave_post_opens_an_incident_and_people_are_told_once(config, tmp_path):
+    just_now = composition.now().isoformat()
+    write_posts(tmp_path / "posts.jsonl", [{**post, "created_at": just_now} for post in POSTS])
+    call("run", "--config", config)
+    [watched] = call("watch", "--json", "--config", config).objects
     assert watched == {"incidents": 1, "notices": 1, "sent": 1, "unsent": 0}
-    [again] = call("watch", "--json", "--config", heard).objects
+    [again] = call("watch", "--json", "--config", config).objects
     assert again["notices"] == 0
-    [incident] = call("incidents", "--json", "--config", heard).objects
-    out = call("incidents", str(incident["id"]), "--config", heard).out
+    [incident] = call("incidents", "--json", "--config", config).objects
+    out = call("incidents", str(incident["id"]), "--config", config).out
     assert "file:2" in out
     assert re.search(r"told console .*: sent", out)
-    assert call("incidents", "--config", heard).out.count("\n") == 2
-    assert "sent" in call("notices", "--config", heard).out
+    assert call("incidents", "--config", config).out.count("\n") == 2
+    assert "sent" in call("notices", "--config", config).out
 
 
 @pytest.mark.parametrize("place", ["before", "after", "environment"])

@@ -87,10 +87,12 @@ def config_of(ctx: typer.Context, config: Path | None) -> Path:
 
 
 def assembled(ctx: typer.Context, config: Path | None) -> Tocsin:
-    """The product as the configuration describes it."""
+    """The product as the configuration describes it, until the command ends."""
     from pipeline import app
 
-    return app.assemble(config_of(ctx, config))
+    tocsin = app.assemble(config_of(ctx, config))
+    ctx.call_on_close(tocsin.store.close)
+    return tocsin
 
 
 def prepare_streams() -> None:

@@ -15,6 +15,7 @@ from pipeline.cli.render import counted, one_line, plain, print_json, print_tabl
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pipeline.collect import Collected
     from pipeline.flows import Listened
     from pipeline.imports import Imported
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 def run(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """One pass over all sources, without Airflow.
 
-    Every query is collected at every source, then what has landed is triaged. Ends with 1 when a source failed or a batch could not be read; what the others brought is kept, and the next run
-    catches up.
+    Every query is collected at every source, then what has landed is triaged. Ends with 1 when a source failed or a
+    batch could not be read; what the others brought is kept, and the next run catches up.
 
     \b
     Example:
@@ -50,18 +51,7 @@ def run(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOption = 
 
 
 def _print_listened(listened: Listened) -> None:
-    rows = [
-        (
-            one.source,
-            one.query,
-            f"{one.records:,}",
-            f"{one.pages:,}",
-            str(one.gaps_opened),
-            str(one.gaps_closed),
-            one.note,
-        )
-        for one in listened.collected
-    ]
+    rows = [_collected_row(one) for one in listened.collected]
     rows += [(*pair.split("/", 1), "", "", "", "", "failed: see below") for pair in listened.errors or {}]
     if rows:
         print_table(
@@ -77,10 +67,19 @@ def _print_listened(listened: Listened) -> None:
     )
 
 
+def _collected_row(one: Collected) -> tuple[str, ...]:
+    notes = [f"{counted(one.gaps_lost, 'interval')} lost for good"] if one.gaps_lost else []
+    if one.waiting_until is not None:
+        notes.append(f"left alone until {one.waiting_until:%H:%M} UTC, as it asked")
+    counts = (f"{one.records:,}", f"{one.pages:,}", str(one.gaps_opened), str(one.gaps_closed))
+    return (one.source, one.query, *counts, "; ".join(notes))
+
+
 def watch(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """One pass of detect and escalate, without Airflow.
 
-    Opens, grows and closes incidents, then tells people what is due. Ends with 1 when a notice could not be delivered; it is tried again by the next pass.
+    Opens, grows and closes incidents, then tells people what is due. Ends with 1 when a notice could not be delivered;
+    it is tried again by the next pass.
     """
     from pipeline import flows
 
