@@ -60,23 +60,26 @@ class RssSource:
         self._settings = settings
 
     def fetch(self, query: Query, window: Window, *, now: datetime) -> Page:
-        """The news of the next feed that has any. Feeds that fail come last, so that they hold none of the others up."""
+        """The news of the next feed that has any, going round from where the last page ended.
+
+        A round without news is the end; a feed that failed is told then, so that it holds none of the others up.
+        """
         urls = {digest(url): url for url in _addresses(self._settings.urls, query)}
-        feeds, left = _resume(window, list(urls))
-        failed: dict[str, SourceRefused | SourceUnavailable | RateLimited] = {}
-        for tried, key in enumerate(left, start=1):
-            where = f"feed {list(urls).index(key) + 1} of source {self.name!r}"
+        keys = list(urls)
+        feeds, start = _restored(window.newer_than, keys)
+        failed: list[SourceRefused | SourceUnavailable | RateLimited] = []
+        for key in keys[start:] + keys[:start]:
+            place = keys.index(key) + 1
             try:
-                news = self._read(urls[key], feeds.get(key, _Feed()), where=where, now=now)
+                news = self._read(urls[key], feeds.get(key, _Feed()), where=f"feed {place} of {self.name!r}", now=now)
             except (SourceRefused, SourceUnavailable, RateLimited) as error:
-                failed[key] = error
+                failed.append(error)
                 continue
-            feeds[key] = news.feed
             if news.records or news.lost:
-                return _page(news, feeds, [*left[tried:], *failed])
+                return _page(news, {**feeds, key: news.feed}, onward=keys[place % len(keys)], alone=len(keys) == 1)
         if failed:
-            raise next(iter(failed.values()))
-        return _page(None, feeds, [])
+            raise failed[0]
+        return Page()
 
     def _read(self, url: str, last: _Feed, *, where: str, now: datetime) -> _News:
         asked = {"if-none-match": last.etag, "if-modified-since": last.modified}
@@ -173,36 +176,30 @@ def _record(entry: Mapping[str, object], *, feed: str, site: str) -> Raw:
     }
 
 
-def _page(news: _News | None, feeds: Mapping[str, _Feed], left: list[str]) -> Page:
+def _page(news: _News, feeds: Mapping[str, _Feed], *, onward: str, alone: bool) -> Page:
     stored = {key: {"seen": feed.seen, "etag": feed.etag, "modified": feed.modified} for key, feed in feeds.items()}
-    position = json.dumps({"feeds": stored, "next": left[0] if left else ""})
-    records = news.records if news else ()
-    times = [at for record in records if (at := _time(str(record["at"])))]
+    position = json.dumps({"feeds": stored, "next": onward})
+    times = [at for record in news.records if (at := _time(str(record["at"])))]
     return Page(
-        records=records,
+        records=news.records,
         newest=position,
         oldest=position,
         newest_at=max(times, default=None),
         oldest_at=min(times, default=None),
-        next_token=json.dumps({"position": position, "left": left}) if left else None,
-        lost=news.lost if news else None,
+        next_token=None if alone else onward,
+        lost=news.lost,
     )
 
 
-def _resume(window: Window, keys: list[str]) -> tuple[dict[str, _Feed], list[str]]:
-    """What the feeds showed last and which are to be read: all, from the one at which the page budget ended."""
-    token = json.loads(window.token) if window.token else {}
-    position = token.get("position", window.newer_than)
+def _restored(position: str | None, keys: list[str]) -> tuple[dict[str, _Feed], int]:
+    """What the feeds showed last, and which of them is next."""
     stored = json.loads(position or '{"feeds": {}, "next": ""}')
     feeds = {
         key: _Feed(seen=tuple(feed["seen"]), etag=feed["etag"], modified=feed["modified"])
         for key, feed in stored["feeds"].items()
         if key in keys
     }
-    if token:
-        return feeds, token["left"]
-    start = keys.index(stored["next"]) if stored["next"] in keys else 0
-    return feeds, keys[start:] + keys[:start]
+    return feeds, keys.index(stored["next"]) if stored["next"] in keys else 0
 
 
 def digest(text: str) -> str:

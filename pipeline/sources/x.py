@@ -36,6 +36,7 @@ EPOCH_MS = 1288834974657  # the millisecond from which X counts in its ids (2010
 TIME_SHIFT = 22  # below the milliseconds, an id holds the machine and a counter
 TWEEPY_HOST = "https://api.twitter.com"  # tweepy has it built in
 NATIVE_ID = re.compile(r"[0-9]{1,19}")
+HANDLE = re.compile(r"\w{1,15}", re.ASCII)
 ADVICE = "check the key (TOCSIN_X_BEARER_TOKEN), the access level of the app, and base_url"
 FIELDS = {
     "expansions": ["author_id", "referenced_tweets.id"],
@@ -71,7 +72,7 @@ class XSource:
                 return Page(lost=lost)
         page = read_back(
             window,
-            compile_query(query, self._syntax),
+            (*compile_query(query, self._syntax), *_own_answers(query, length=self._settings.query_length)),
             lambda search, stretch: self._search(search, stretch, now=now),
             above=max(above, reach),
             latest=_id_at(now + CLOCK_SKEW),
@@ -184,6 +185,19 @@ def _client(settings: Settings, key: SecretStr, *, now: datetime) -> Iterator[tw
         session.trust_env = False
         session.mount(TWEEPY_HOST, _Transport(settings, key, now=now))
         yield client
+
+
+def _own_answers(query: Query, *, length: int) -> list[str]:
+    """Searches for what the brand's own accounts answer, by which first-response times are known."""
+    searches: list[str] = []
+    accounts = [account.lstrip("@") for account in query.own_accounts]
+    for arm in [f"from:{account}" for account in accounts if HANDLE.fullmatch(account)]:
+        longer = f"{searches[-1]} OR {arm}" if searches else ""
+        if longer and len(longer) <= length - len("() is:reply"):
+            searches[-1] = longer
+        else:
+            searches.append(arm)
+    return [f"({arms}) is:reply" for arms in searches]
 
 
 def _complaint(answer: Answer) -> str:

@@ -41,7 +41,7 @@ def _read(source: RssSource, watermark: str | None = None) -> list[Page]:
     """A run as the engine makes it: the watermark moves with every page."""
     pages = [source.fetch(QUERY, Window(newer_than=watermark), now=NOW)]
     while pages[-1].next_token:
-        pages.append(source.fetch(QUERY, Window(newer_than=pages[-1].newest, token=pages[-1].next_token), now=NOW))
+        pages.append(source.fetch(QUERY, Window(newer_than=pages[-1].newest), now=NOW))
     return pages
 
 
@@ -54,7 +54,7 @@ def test_an_unchanged_feed_is_not_sent_again(server: FakeRss) -> None:
     first = _read(_source(server))
     again = _read(_source(server), first[-1].newest)
     assert server.calls[-1].headers["if-none-match"]
-    assert (again[0].records, again[0].newest) == ((), first[-1].newest)
+    assert again == [Page()]
 
 
 def test_only_new_entries_are_given_oldest_first(server: FakeRss) -> None:
@@ -84,11 +84,11 @@ def test_one_feed_that_fails_holds_none_of_the_others_up(server: FakeRss) -> Non
     source = _source(server, "/feed/a.xml", "/gone.xml", "/atom/c.xml")
     seen: list[str] = []
     window = Window()
-    with pytest.raises(SourceRefused, match="feed 2 of source 'rss'"):  # noqa: PT012
+    with pytest.raises(SourceRefused, match="feed 2 of 'rss'"):  # noqa: PT012
         while True:
             page = source.fetch(QUERY, window, now=NOW)
             seen += _links([page])
-            window = Window(newer_than=page.newest, token=page.next_token)
+            window = Window(newer_than=page.newest)
     assert len(seen) == 6
     assert len([call for call in server.calls if call.path == "/gone.xml"]) <= 2
 

@@ -54,7 +54,7 @@ def test_the_first_fetch_reads_one_day(server: FakeX) -> None:
     source = _source(server)
     page = source.fetch(QUERY, Window(), now=NOW)
     assert _ids(source, [page]) == {f"x:{native_id(young)}"}
-    assert page.lost is None
+    assert (page.floor, page.lost) == (str(id_at(NOW - timedelta(days=1))), None)
 
 
 def test_the_watermark_post_itself_is_not_read_again(server: FakeX) -> None:
@@ -85,7 +85,7 @@ def test_a_gap_that_lies_wholly_before_the_window_is_lost_without_a_call(server:
 def test_an_empty_window_costs_no_call(server: FakeX) -> None:
     place = id_at(NOW - timedelta(hours=1))
     page = _source(server).fetch(QUERY, Window(newer_than=str(place), older_than=str(place + 1)), now=NOW)
-    assert (page, len(server.calls)) == (Page(), 0)
+    assert (page.records, page.next_token, len(server.calls)) == ((), None, 0)
 
 
 def test_a_query_too_long_for_one_search_is_read_by_several_as_one_timeline(server: FakeX) -> None:
@@ -124,6 +124,26 @@ def test_reposts_bring_the_whole_text_of_the_original(server: FakeX) -> None:
     assert told.repost_of == f"x:{native_id(original)}"
     assert told.text == original.text.strip()
     assert told.author.handle == "eve"
+
+
+def test_what_the_brand_answers_is_read_as_well_but_not_all_it_says(server: FakeX) -> None:
+    query = replace(QUERY, own_accounts=("@Help_Desk", "helpdesk2", "not a handle of X"))
+    answer = Post(
+        number=1, text="@ada sorry!", at=NOW - timedelta(hours=1), author="help_desk", extra={"kind": "reply"}
+    )
+    advert = Post(number=2, text="Buy more!", at=NOW - timedelta(hours=1), author="help_desk")
+    server.publish([answer, advert])
+    source = _source(server)
+    assert _ids(source, [source.fetch(query, Window(), now=NOW)], query) == {f"x:{native_id(answer)}"}
+    assert server.calls[-1].params["query"] == "(from:Help_Desk OR from:helpdesk2) is:reply"
+
+
+def test_many_own_accounts_are_split_below_the_length_limit(server: FakeX) -> None:
+    query = replace(QUERY, own_accounts=tuple(f"account_{number}" for number in range(10)))
+    server.query_length = 64
+    _source(server, query_length=64).fetch(query, Window(), now=NOW)
+    asked = " ".join(call.params["query"] for call in server.calls)
+    assert all(f"from:account_{number}" in asked for number in range(10))
 
 
 def test_partial_errors_beside_data_do_not_stop_it(server: FakeX) -> None:
