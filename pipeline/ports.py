@@ -41,9 +41,12 @@ from pipeline.domain import (
 class Source(Protocol):
     """A network or feed. ``order`` says how it pages: a timeline walks back, a log reads on."""
 
-    name: str
-    kind: str
-    order: Literal["newest first", "oldest first"]
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def order(self) -> Literal["newest first", "oldest first"]: ...
 
     def fetch(self, query: Query, window: Window, *, now: datetime) -> Page:
         """One page of the window, by one round of I/O, in the source's own order.
@@ -300,7 +303,8 @@ class Store(Progress, Mentions, Tickets, Events, Incidents, Notices, Protocol):
 class Notifier(Protocol):
     """A way to reach people."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def notify(self, notice: Notice) -> None:
         """Deliver once; raises ``ChannelRefused`` or ``ChannelUnavailable``."""

@@ -82,7 +82,7 @@ def _arms(query: Query, syntax: Syntax) -> list[str]:
         names += [" ".join([*before, form]) for form in searched_forms(last, query.languages)]
     if not names:
         names = [name.lstrip("@") for name in query.any]
-    seen = {}
+    seen: dict[str, str] = {}
     for name in names:
         seen.setdefault(name.lower(), _term(name))
     return list(dict.fromkeys(seen.values()))
