@@ -183,7 +183,6 @@ def _page(news: _News, feeds: Mapping[str, _Feed], *, onward: str, alone: bool) 
     return Page(
         records=news.records,
         newest=position,
-        oldest=position,
         newest_at=max(times, default=None),
         oldest_at=min(times, default=None),
         next_token=None if alone else onward,
