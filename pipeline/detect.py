@@ -24,10 +24,15 @@ class Detected:
 
 
 def detect(
-    grave: Sequence[ScoredMention], open_incidents: Iterable[Incident], *, weights: Weights, now: datetime
+    grave: Sequence[ScoredMention], incidents: Iterable[Incident], *, weights: Weights, now: datetime
 ) -> Detected:
-    """Open an incident per cause for grave posts, let open ones grow, and close those that have been quiet."""
-    by_cause = {(incident.brand, incident.cause): incident for incident in open_incidents}
+    """Open an incident per cause for grave posts, let open ones grow, and close those that have been quiet.
+
+    ``incidents`` are the latest, closed ones too: a post that belongs to one never opens another.
+    """
+    listed = list(incidents)
+    current = {(incident.brand, incident.cause): incident for incident in listed if incident.closed_at is None}
+    known = {mention for incident in listed for mention in incident.mentions}
     posts: dict[tuple[str, str], list[ScoredMention]] = {}
     for item in grave:
         fresh = not item.mention.own and now - item.mention.posted_at <= FRESH
@@ -35,8 +40,13 @@ def detect(
             posts.setdefault((item.mention.brand, cause), []).append(item)
     changed: list[Incident] = []
     for key, items in posts.items():
-        changed += _grown(by_cause.pop(key), items) if key in by_cause else [_opened(key, items)]
-    changed += [replace(old, closed_at=now) for old in by_cause.values() if now - old.last_at > QUIET]
+        if all(item.mention.id in known for item in items):
+            continue
+        if (incident := current.pop(key, None)) is not None:
+            changed.append(_with_posts(incident, items))
+        else:
+            changed.append(_opened(key, [item for item in items if item.mention.id not in known]))
+    changed += [replace(old, closed_at=now) for old in current.values() if now - old.last_at > QUIET]
     return Detected(incidents=tuple(changed))
 
 
@@ -67,13 +77,6 @@ def _opened(key: tuple[str, str], items: Sequence[ScoredMention]) -> Incident:
         people=0,
     )
     return _with_posts(draft, items)
-
-
-def _grown(incident: Incident, items: Sequence[ScoredMention]) -> list[Incident]:
-    known = set(incident.mentions)
-    if all(item.mention.id in known for item in items):
-        return []
-    return [_with_posts(incident, items)]
 
 
 def _with_posts(incident: Incident, items: Sequence[ScoredMention]) -> Incident:

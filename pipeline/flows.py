@@ -26,6 +26,8 @@ from pipeline.score import score
 
 TRIAGE_SIZE = 1000  # mentions scored and written at once: large enough for the models, small enough for short writes
 
+RECENT_INCIDENTS = 500  # more than a day can hold
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tocsin:
@@ -217,7 +219,7 @@ def detect_incidents(tocsin: Tocsin) -> int:
     store, now = tocsin.store, tocsin.clock()
     weights = tocsin.config.weights
     grave = store.grave_mentions(since=now - FRESH, crisis=weights.grave)
-    found = detect(grave, store.open_incidents(), weights=weights, now=now).incidents
+    found = detect(grave, store.incidents(limit=RECENT_INCIDENTS), weights=weights, now=now).incidents
     changed = 0
     for incident in found:
         try:

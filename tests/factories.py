@@ -59,7 +59,9 @@ def score(
     return Score(**{**values, **changes})
 
 
-def scored(native: str = "1", text: str = "my brightly broke", *, given: Score | None = None, **changes: Any) -> ScoredMention:
+def scored(
+    native: str = "1", text: str = "my brightly broke", *, given: Score | None = None, **changes: Any
+) -> ScoredMention:
     return ScoredMention(mention=mention(native, text, **changes), score=given or score())
 
 

@@ -75,3 +75,10 @@ def test_a_quiet_incident_closes_by_itself():
     (closed,) = found([], [quiet])
     assert closed == replace(quiet, closed_at=NOW)
     assert found([], [incident(last_at=NOW - timedelta(hours=5))]) == ()
+
+
+def test_a_closed_incident_keeps_its_posts_and_a_new_one_opens_the_next():
+    over = incident(closed_at=NOW)
+    assert found([scored("1", given=BURNS)], [over]) == ()
+    (following,) = found([scored("1", given=BURNS), scored("2", given=BURNS)], [over])
+    assert following.mentions == ("x:2",)
