@@ -1,0 +1,116 @@
+"""What we have heard and what not, in sentences: pure functions over cursors and coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from pipeline.domain import Coverage, Cursor, Gap
+from pipeline.web.pages import counted
+from pipeline.web.times import ago, day_clock, deadline, span
+
+STALE = timedelta(minutes=16)
+"""Three runs of the default five-minute schedule missed, and a minute for the run itself."""
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unheard:
+    """One thing we do not hear, why, and what happens or must happen next."""
+
+    where: str
+    what: str
+    then: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The sentence on top: all is read until a moment, or what is not."""
+
+    until: datetime | None = None
+    unheard: tuple[Unheard, ...] = ()
+
+
+def stale(cursors: Iterable[Cursor], pairs: Sequence[Pair], now: datetime) -> list[Unheard]:
+    """Which sources have not been read lately, one line a source and reason; untried ones are not stale but new."""
+    silent: dict[tuple[str, str | None], list[Cursor]] = {}
+    for cursor in cursors:
+        tried = cursor.succeeded_at or cursor.tried_at
+        if (cursor.source, cursor.query) in pairs and tried and (cursor.error or now - tried > STALE):
+            silent.setdefault((cursor.source, cursor.error), []).append(cursor)
+    return [_silence(source, error, behind, now) for (source, error), behind in silent.items()]
+
+
+def _silence(source: str, error: str | None, behind: Sequence[Cursor], now: datetime) -> Unheard:
+    names = ", ".join(cursor.query for cursor in behind[:3]) + (f" and {len(behind) - 3} more" if behind[3:] else "")
+    read = [cursor.succeeded_at for cursor in behind if cursor.succeeded_at]
+    when = f"last collected {_time_ago(min(read), now)}" if len(read) == len(behind) else "never collected"
+    retry = min((cursor.retry_at for cursor in behind if cursor.retry_at), default=None)
+    then = "tried again at the next run" if error else "see that the schedule runs (tocsin up)"
+    if retry is not None and retry > now:
+        then = f"tried again {deadline(retry, now).words}"
+    return Unheard(where=f"{source} ({names})", what=f"{when}: {error}" if error else when, then=then)
+
+
+def answer(coverage: Sequence[Coverage], pairs: Sequence[Pair], now: datetime, zone: ZoneInfo) -> Answer:
+    """The sentence over the coverage page."""
+    listened = [one for one in coverage if (one.cursor.source, one.cursor.query) in pairs or one.pending_batches]
+    known = {(one.cursor.source, one.cursor.query) for one in listened}
+    unheard = [missing for one in listened for missing in _unheard(one, now, zone)]
+    unheard += [
+        Unheard(where=f"{source}, query “{query}”", what="never read", then="the next run reads it")
+        for source, query in pairs
+        if (source, query) not in known
+    ]
+    read = [one.cursor.succeeded_at for one in listened if one.cursor.succeeded_at]
+    return Answer(until=min(read, default=None), unheard=tuple(unheard))
+
+
+def _unheard(one: Coverage, now: datetime, zone: ZoneInfo) -> list[Unheard]:
+    cursor = one.cursor
+    where = f"{cursor.source}, query “{cursor.query}”"
+    missing = [
+        Unheard(where=where, what=f"{interval(gap, now, zone)} unread: {gap.reason}", then="the next runs read it")
+        for gap in one.open_gaps
+    ]
+    if cursor.succeeded_at is None:
+        what = f"never read: {cursor.error}" if cursor.error else "never read"
+        missing.append(Unheard(where=where, what=what, then=next_try(cursor, now)))
+    elif cursor.error or now - cursor.succeeded_at > STALE:
+        what = f"nothing read for {span(now - cursor.succeeded_at)}" + (f": {cursor.error}" if cursor.error else "")
+        missing.append(Unheard(where=where, what=what, then=next_try(cursor, now)))
+    if one.lost_gaps:
+        what = f"{counted(one.lost_gaps, 'interval')} lost for good: the source no longer has the posts"
+        missing.append(Unheard(where=where, what=what))
+    if one.pending_batches:
+        what = f"{counted(one.pending_batches, 'landed batch', 'landed batches')} not triaged yet"
+        missing.append(Unheard(where=where, what=what, then="the next run triages it"))
+    return missing
+
+
+def next_try(cursor: Cursor, now: datetime) -> str:
+    """When a query that failed or fell silent is read again, or what to look at."""
+    if cursor.retry_at is not None and cursor.retry_at > now:
+        return f"tried again {deadline(cursor.retry_at, now).words}"
+    return "tried again at the next run" if cursor.error else "see that the schedule runs (tocsin up)"
+
+
+def interval(gap: Gap, now: datetime, zone: ZoneInfo) -> str:
+    """The time a gap covers, as far as it is known."""
+    since = day_clock(gap.since, now, zone) if gap.since else "the start"
+    return f"{since} to {day_clock(gap.until, now, zone) if gap.until else 'now'}"
+
+
+def lag(seconds: float | None) -> str:
+    """How late posts reach us."""
+    if seconds is None:
+        return "–"
+    return f"{seconds:.0f} s" if seconds < 120 else span(timedelta(seconds=seconds))
+
+
+def _time_ago(at: datetime, now: datetime) -> str:
+    words = ago(at, now)
+    return "just now" if words == "now" else f"{words} ago"

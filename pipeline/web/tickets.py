@@ -1,0 +1,160 @@
+"""The ticket: the conversation, why it stands where it stands, its author, and all that was done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from pipeline.domain import Event, EventKind, Mention, Part, Rank, Score, ScoredMention, Ticket
+from pipeline.errors import NotFound
+from pipeline.text import FIRST_CLASS
+from pipeline.web import posts
+from pipeline.web.pages import Pages, PagesOf
+
+RECENT = 40
+"""Posts of a long conversation that stand open; the older ones are folded above them."""
+
+HISTORY = 20  # earlier posts of an author that tell a story; more is a search
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One post of the conversation as it is shown."""
+
+    mention: Mention
+    text: posts.Shown
+    ranks: bool
+    folded: int
+    folded_people: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """Something the author wrote before, and the ticket it made."""
+
+    mention: Mention
+    ticket: Ticket | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of the history; ``undoable`` when it can be taken back from here."""
+
+    event: Event
+    undoable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """Why the ticket stands where it stands, so that a person can compute it again."""
+
+    score: Score
+    parts: tuple[Part, ...]
+    product: str
+    level: str
+    bars: tuple[tuple[str, tuple[tuple[str, float], ...]], ...]
+
+
+@router.get("/tickets/{ticket_id:path}")
+def ticket(ticket_id: str, request: Request, pages: PagesOf) -> HTMLResponse:
+    """The page; a fixed number of calls of the store."""
+    visit = pages.visit(request)
+    found = _ticket(pages, ticket_id)
+    conversation = pages.store.conversations([found.id]).get(found.id, [])
+    folded = pages.store.folded_counts([item.mention.id for item in conversation])
+    ranking = next((item for item in conversation if item.mention.id == found.mention), None)
+    shown = [_post(item, found, folded.get(item.mention.id, (0, 0))) for item in conversation]
+    return pages.render(
+        visit,
+        "ticket.html",
+        ticket=found,
+        status_now=found.status(visit.now),
+        older=shown[:-RECENT],
+        recent=shown[-RECENT:],
+        lead=ranking or (conversation[-1] if conversation else None),
+        why=why_of(found.rank, ranking.score) if ranking else None,
+        earlier=_earlier(pages, found),
+        events=lines(pages.store.events(found.id)),
+        incidents=[one for one in visit.incidents if found.mention in one.mentions],
+        first_class=FIRST_CLASS,
+    )
+
+
+def _ticket(pages: Pages, ticket_id: str) -> Ticket:
+    try:
+        return pages.store.ticket(ticket_id)
+    except NotFound as error:
+        raise NotFound(
+            f"no ticket {posts.line(ticket_id)}; its conversation may have been joined to an earlier post's: "
+            "search for its words in Mentions"
+        ) from error
+
+
+def _post(item: ScoredMention, ticket: Ticket, folded: tuple[int, int]) -> Post:
+    ranks = item.mention.id == ticket.mention
+    text = posts.whole(item.mention.text, strong=posts.reasons(item.score) if ranks else ())
+    return Post(mention=item.mention, text=text, ranks=ranks, folded=folded[0], folded_people=folded[1])
+
+
+def _earlier(pages: Pages, ticket: Ticket) -> list[Earlier]:
+    """What the author wrote in other conversations, newest first, one line a conversation."""
+    others: dict[str, Mention] = {}
+    for item in pages.store.author_history(ticket.author, limit=HISTORY):
+        if item.mention.conversation != ticket.id:
+            others.setdefault(item.mention.conversation, item.mention)
+    tickets = pages.store.tickets(others)
+    return [Earlier(mention=mention, ticket=tickets.get(key)) for key, mention in others.items()]
+
+
+def lines(events: Sequence[Event]) -> list[Line]:
+    """The history, newest first; an undo can take back what holds the facts from before it."""
+    return [
+        Line(event=event, undoable=event.before is not None and not event.undone and event.kind is not EventKind.UNDONE)
+        for event in reversed(events)
+    ]
+
+
+def why_of(rank: Rank, score: Score) -> Why:
+    """The arithmetic of a rank and the probabilities behind it, largest first."""
+    level = (
+        f"level = log({rank.cost:.3g} ÷ {rank.handling_minutes:g} min) in steps of 5 % = {rank.level}"
+        if rank.cost > 0
+        else f"level {rank.level}"
+    )
+    return Why(
+        score=score,
+        parts=rank.parts,
+        product=_product(rank),
+        level=level,
+        bars=(
+            ("category", _largest(score.category.items())),
+            ("urgency", _largest(score.urgency.items())),
+            ("sentiment", _largest(score.sentiment.items())),
+            ("crisis", (("crisis", score.crisis),)),
+        ),
+    )
+
+
+def _product(rank: Rank) -> str:
+    """The factors as one line: ``9.61 × 2.8 × 1.25 = 33.6``; honest about a product that does not come out."""
+    factors = " × ".join(f"{part.value:.3g}" for part in rank.parts)
+    exact = math.isclose(math.prod(part.value for part in rank.parts), rank.cost, rel_tol=0.01)
+    return f"{factors} = {rank.cost:.3g}" if rank.parts and exact else f"{rank.cost:.3g}"
+
+
+def _largest(items: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    pairs = sorted(items, key=lambda pair: -pair[1])
+    return tuple((str(label), p) for label, p in pairs[:3] if p >= 0.01)
+
+
+def held_words(holder: str, until: datetime, now: datetime) -> str:
+    """Who holds a ticket and for how long yet."""
+    minutes = max(1, round((until - now).total_seconds() / 60))
+    return f"{holder}, {minutes} min left"
