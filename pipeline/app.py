@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pipeline import config as settings
 from pipeline.errors import ConfigError, ModelRefused
@@ -17,6 +17,8 @@ from pipeline.landing import LandingZone
 if TYPE_CHECKING:
     from pipeline.ports import Classifier, Notifier, Source, Store
 
+Settings = TypeVar("Settings")
+Thing = TypeVar("Thing")
 DEFAULT_CONFIG = "tocsin.toml"
 
 
@@ -45,13 +47,37 @@ def from_config(config: settings.Config, *, clock: Callable[[], datetime] = now)
         config=config,
         store=store_of(config),
         landing=LandingZone(_beneath(config.home, config.landing)),
-        sources={source.name: source_of(source) for source in config.source},
+        sources=_Made({source.name: source for source in config.source}, source_of),
         queries={query.name: query for query in config.queries()},
         classifier=lambda: classifier(config.model),
-        notifiers={channel.name: notifier_of(channel, clock) for channel in config.channel},
+        notifiers=_Made(
+            {channel.name: channel for channel in config.channel}, lambda channel: notifier_of(channel, clock)
+        ),
         clock=clock,
         files=file_source,
     )
+
+
+class _Made(Mapping[str, Thing], Generic[Settings, Thing]):
+    """Adapters by name, made when first asked for: a secret that is missing stops its own source or channel, no other."""
+
+    def __init__(self, settings: Mapping[str, Settings], make: Callable[[Settings], Thing]) -> None:
+        self._settings, self._make = settings, make
+        self._things: dict[str, Thing] = {}
+
+    def __getitem__(self, name: str) -> Thing:
+        if name not in self._things:
+            self._things[name] = self._make(self._settings[name])
+        return self._things[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._settings
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._settings)
+
+    def __len__(self) -> int:
+        return len(self._settings)
 
 
 def make_home(config: settings.Config) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pipeline.domain import Incident, Notice, Reason, ScoredMention
-from pipeline.errors import ChannelRefused, ChannelUnavailable
+from pipeline.errors import ChannelRefused, ChannelUnavailable, ConfigError
 from pipeline.ports import Notices, Notifier
 from pipeline.redact import redact
 
@@ -104,23 +104,24 @@ def deliver(
         now = clock()
         trying = replace(notice, attempts=notice.attempts + 1, retry_at=now + SENDING)
         store.save_notice(trying)
-        outcome = _attempt(trying, notifiers.get(notice.channel), now)
+        outcome = _attempt(trying, notifiers, now)
         store.save_notice(outcome)
         sent += outcome.sent_at is not None
         failed += outcome.sent_at is None
     return Delivered(sent=sent, failed=failed)
 
 
-def _attempt(notice: Notice, notifier: Notifier | None, now: datetime) -> Notice:
-    if notifier is None:
-        return replace(
-            notice, failed_at=now, retry_at=None, error=f"channel {notice.channel!r} is no longer configured"
-        )
+def _attempt(notice: Notice, notifiers: Mapping[str, Notifier], now: datetime) -> Notice:
+    wait = BACKOFF[min(notice.attempts, len(BACKOFF)) - 1]
     try:
-        notifier.notify(notice)
+        notifiers[notice.channel].notify(notice)
+    except KeyError:
+        gone = f"channel {notice.channel!r} is no longer configured"
+        return replace(notice, failed_at=now, retry_at=None, error=gone)
     except ChannelRefused as error:
         return replace(notice, failed_at=now, retry_at=None, error=str(error))
     except ChannelUnavailable as error:
-        wait = BACKOFF[min(notice.attempts, len(BACKOFF)) - 1]
         return replace(notice, retry_at=error.retry_at or now + wait, error=str(error))
+    except ConfigError as error:  # a secret that is missing is put right without a new notice
+        return replace(notice, retry_at=now + wait, error=str(error))
     return replace(notice, sent_at=now, retry_at=None, error=None)

@@ -14,7 +14,7 @@ from pipeline.collect import Collected, Parsed, collect, parse_batch
 from pipeline.config import Config
 from pipeline.detect import FRESH, detect
 from pipeline.domain import Batch, Mention, Query, ScoredMention
-from pipeline.errors import ConfigError, Conflict, StoreRefused, TocsinError
+from pipeline.errors import ConfigError, Conflict, Permanent, StoreRefused, TocsinError
 from pipeline.escalate import deliver, notices_for
 from pipeline.folds import fold, sketch
 from pipeline.imported import IMPORT, parse_import
@@ -98,9 +98,18 @@ def listen(
     progress: Callable[[str], None] = lambda _: None,
 ) -> Listened:
     """One pass: collect every (source, query), then triage what has landed. One source's error stops no other."""
+    collected, errors = collect_pairs(tocsin, pairs if pairs is not None else tocsin.config.pairs(), progress=progress)
+    progress("triage")
+    return Listened(collected=tuple(collected), triaged=triage(tocsin), errors=errors)
+
+
+def collect_pairs(
+    tocsin: Tocsin, pairs: Sequence[tuple[str, str]], *, progress: Callable[[str], None] = lambda _: None
+) -> tuple[list[Collected], dict[str, TocsinError]]:
+    """Collect (source, query) pairs; returns what each did, and the errors by 'source/query'."""
     collected: list[Collected] = []
     errors: dict[str, TocsinError] = {}
-    for source, query in pairs if pairs is not None else tocsin.config.pairs():
+    for source, query in pairs:
         progress(f"{source}: {query}")
         try:
             collected.append(collect_pair(tocsin, source, query))
@@ -108,8 +117,27 @@ def listen(
             raise
         except TocsinError as error:
             errors[f"{source}/{query}"] = error
-    progress("triage")
-    return Listened(collected=tuple(collected), triaged=triage(tocsin), errors=errors)
+    return collected, errors
+
+
+def collect_source(tocsin: Tocsin, source: str) -> dict[str, int]:
+    """Collect every query of one source; returns counts, or raises the gravest error after all queries had their turn."""
+    collected, errors = collect_pairs(tocsin, [pair for pair in tocsin.config.pairs() if pair[0] == source])
+    if errors:
+        gravest = next(
+            (error for error in errors.values() if isinstance(error, Permanent)), next(iter(errors.values()))
+        )
+        for pair, error in errors.items():
+            if error is not gravest:
+                gravest.add_note(f"{pair}: {error}")
+        raise gravest
+    return {
+        "queries": len(collected),
+        "pages": sum(each.pages for each in collected),
+        "records": sum(each.records for each in collected),
+        "gaps_opened": sum(each.gaps_opened for each in collected),
+        "gaps_lost": sum(each.gaps_lost for each in collected),
+    }
 
 
 def collect_pair(tocsin: Tocsin, source: str, query: str) -> Collected:
@@ -125,6 +153,20 @@ def collect_pair(tocsin: Tocsin, source: str, query: str) -> Collected:
         pages=pages,
         now=tocsin.clock,
     )
+
+
+def triage_landed(tocsin: Tocsin) -> dict[str, int]:
+    """As ``triage``; returns counts, or raises ``StoreRefused`` naming the batches that stay pending."""
+    done = triage(tocsin)
+    if done.refused:
+        raise StoreRefused("\n".join(done.refused))
+    return {
+        "batches": done.batches,
+        "mentions": done.mentions,
+        "new": done.new,
+        "bad": done.bad,
+        "tickets": done.tickets,
+    }
 
 
 def triage(tocsin: Tocsin) -> Triaged:
@@ -209,9 +251,14 @@ def triage_mentions(tocsin: Tocsin, mentions: Sequence[Mention]) -> Triaged:
 def watch(tocsin: Tocsin) -> Watched:
     """Detect incidents, write the notices that are due, deliver them."""
     changed = detect_incidents(tocsin)
+    return replace(escalate_incidents(tocsin), incidents=changed)
+
+
+def escalate_incidents(tocsin: Tocsin) -> Watched:
+    """Write the notices that are due and deliver what has not been."""
     written = write_notices(tocsin)
     delivered = deliver(tocsin.notifiers, store=tocsin.store, clock=tocsin.clock)
-    return Watched(incidents=changed, notices=written, sent=delivered.sent, unsent=delivered.failed)
+    return Watched(notices=written, sent=delivered.sent, unsent=delivered.failed)
 
 
 def detect_incidents(tocsin: Tocsin) -> int:
