@@ -1,0 +1,1 @@
+"""Schedules and wiring only; what is done stands in ``pipeline.flows``."""
