@@ -18,6 +18,7 @@ MEMORY = ":memory:"
 BUSY_SECONDS = 60  # writers take turns of milliseconds; a minute means that something holds the file
 APPLICATION_ID = 0x546F6373  # "Tocs": tells our files from other programs' SQLite files
 CACHE_KIB = 16_384  # a connection; holds the upper levels of every index at a million tickets
+WAL_PAGES = 4000  # 16 MB: a checkpoint writes a page once that ten batches have changed
 WAL_KEPT_BYTES = 64 << 20  # a burst's log is cut back to this
 WAL_WORRYING_BYTES = 1 << 30  # a log this long slows every reader
 DISK_NEEDED_BYTES = 512 << 20  # about a million mentions
@@ -138,6 +139,7 @@ class Database:
         for pragma in (
             "synchronous = FULL",
             f"cache_size = -{CACHE_KIB}",
+            f"wal_autocheckpoint = {WAL_PAGES}",
             f"journal_size_limit = {WAL_KEPT_BYTES}",
             "temp_store = MEMORY",
             "trusted_schema = OFF",

@@ -13,12 +13,15 @@ from pipeline.errors import NotFound
 from pipeline.stores.sqlite.database import Database, bump
 from pipeline.stores.sqlite.rows import MENTION_COLUMNS, columns, mention_row, scored_mention, stamp, values
 from pipeline.stores.sqlite.tickets import move_ticket
-from pipeline.stores.sqlite.words import add_words
+from pipeline.stores.sqlite.words import INSERT_WORDS, analysed
 
 NUMBERS = 1024
 """Mentions that one microsecond of ``posted_at`` has numbers for; more spill into the next."""
 
-_INSERT = f"INSERT INTO mentions ({columns(MENTION_COLUMNS)}) VALUES ({values(MENTION_COLUMNS)})"
+PERIOD_BITS = 48  # of a number, cut off for its period in ``bands``: 2**48 / 1024 microseconds are 3.2 days
+
+_NUMBERED = ("number", *MENTION_COLUMNS)
+_INSERT = f"INSERT INTO mentions ({columns(_NUMBERED)}) VALUES ({values(_NUMBERED)})"
 _SELECT = f"SELECT {columns(MENTION_COLUMNS, 'mentions')} FROM mentions"
 _LISTED = "(SELECT value FROM json_each(?))"  # one statement for any number of ids
 
@@ -30,25 +33,27 @@ class SqliteMentions:
 
     def add_mentions(self, mentions: Sequence[ScoredMention], sketches: Mapping[str, Sequence[int]]) -> list[str]:
         """Index mentions once each, with the fold bands of each id; returns the ids that were new."""
-        if not mentions:
+        known = self.known([item.mention.id for item in mentions])
+        unknown = {item.mention.id: item for item in reversed(mentions) if item.mention.id not in known}
+        # Rows and words are made before the transaction: other writers wait for it.
+        made = {id_: (mention_row(item), analysed(item)) for id_, item in unknown.items()}
+        if not made:
             return []
         with self._database.write() as connection:
-            known = _known(connection, [item.mention.id for item in mentions])
-            new = {item.mention.id: item for item in reversed(mentions) if item.mention.id not in known}
-            if not new:
-                return []
-            numbered = _numbered(connection, new.values())
-            connection.executemany(_INSERT, [mention_row(number, item) for number, item in numbered])
-            add_words(connection, numbered)
+            for id_ in _known(connection, list(unknown)):  # by another process in this moment
+                del unknown[id_]
+            numbered = _numbered(connection, unknown.values())
+            connection.executemany(_INSERT, [(number, *made[item.mention.id][0]) for number, item in numbered])
+            connection.executemany(INSERT_WORDS, [(number, *made[item.mention.id][1]) for number, item in numbered])
             bands = sorted(
-                (_signed(band), number)
+                (number >> PERIOD_BITS, band, number)
                 for number, item in numbered
                 if item.mention.fold is None
                 for band in set(sketches.get(item.mention.id, ()))
             )
-            connection.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", bands)
+            connection.executemany("INSERT INTO bands VALUES (?, ?, ?)", bands)
             bump(connection)
-        return [item.mention.id for item in mentions if new.pop(item.mention.id, None)]
+        return [item.mention.id for item in mentions if unknown.pop(item.mention.id, None)]
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """Which of these ids are indexed already."""
@@ -57,17 +62,19 @@ class SqliteMentions:
 
     def fold_candidates(self, bands: Iterable[int], *, since: datetime) -> dict[int, list[tuple[str, str]]]:
         """Originals (id, text) by band that share it, posted at or after ``since``."""
-        signed = {_signed(band): band for band in bands}
         found: dict[int, list[tuple[str, str]]] = {}
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT band, mentions.id, text FROM json_each(?) AS wanted"
-                " CROSS JOIN bands ON band = wanted.value AND mention >= ?"
+                "WITH RECURSIVE periods (period) AS (SELECT min(period) FROM bands WHERE period >= ?1 >> ?3 UNION ALL"
+                " SELECT (SELECT min(bands.period) FROM bands WHERE bands.period > periods.period) FROM periods"
+                " WHERE periods.period IS NOT NULL)"
+                " SELECT band, mentions.id, text FROM periods CROSS JOIN json_each(?2) AS wanted"
+                " CROSS JOIN bands ON bands.period = periods.period AND band = wanted.value AND mention >= ?1"
                 " CROSS JOIN mentions ON number = mention ORDER BY mention",
-                (json.dumps(list(signed)), stamp(since) * NUMBERS),
+                (stamp(since) * NUMBERS, json.dumps(sorted(set(bands))), PERIOD_BITS),
             )
             for band, id_, text in rows:
-                found.setdefault(signed[band], []).append((id_, text))
+                found.setdefault(band, []).append((id_, text))
         return found
 
     def conversations_of(self, ids: Iterable[str]) -> dict[str, str]:
@@ -156,32 +163,34 @@ def _known(connection: sqlite3.Connection, ids: Iterable[str]) -> set[str]:
 
 def _numbered(connection: sqlite3.Connection, items: Iterable[ScoredMention]) -> list[tuple[int, ScoredMention]]:
     """Each mention with a free number in the order of posting, sorted by it."""
+    ordered = sorted(items, key=lambda item: (item.mention.posted_at, item.mention.id))
+    firsts = [stamp(item.mention.posted_at) * NUMBERS for item in ordered]
+    taken = dict(
+        connection.execute(
+            f"SELECT value, (SELECT max(number) FROM mentions WHERE number >= value AND number < value + {NUMBERS})"
+            " FROM json_each(?)",
+            (json.dumps(sorted(set(firsts))),),
+        ).fetchall()
+    )
     numbered: list[tuple[int, ScoredMention]] = []
     last = -(2**63)
-    for item in sorted(items, key=lambda item: (item.mention.posted_at, item.mention.id)):
-        first = stamp(item.mention.posted_at) * NUMBERS
-        last = _free(connection, max(first, last + 1))
+    for first, item in zip(firsts, ordered, strict=True):
+        before = taken[first]
+        last = max(first, last + 1, first if before is None else before + 1)
+        if last >= first + NUMBERS:
+            last = _free(connection, last)
         numbered.append((last, item))
     return numbered
 
 
 def _free(connection: sqlite3.Connection, number: int) -> int:
-    """The first number from ``number`` on that no mention has."""
-    taken = "SELECT 1 FROM mentions WHERE number = ?"
-    while connection.execute(taken, (number,)).fetchone():
-        # The last one of this microsecond, or of the next when it is full: imports by day may hold thousands.
+    """The first free number from a microsecond on whose own are used up: imports by day may hold thousands a day."""
+    while connection.execute("SELECT 1 FROM mentions WHERE number = ?", (number,)).fetchone():
         end = (number // NUMBERS + 1) * NUMBERS
-        (last,) = connection.execute(
-            "SELECT max(number) FROM mentions WHERE number >= ? AND number < ?", (number, end)
-        ).fetchone()
-        number = last + 1
+        newest = "SELECT max(number) FROM mentions WHERE number >= ? AND number < ?"
+        number = connection.execute(newest, (number, end)).fetchone()[0] + 1
     return number
 
 
 def _list(ids: Iterable[str]) -> str:
     return json.dumps(list(ids))
-
-
-def _signed(band: int) -> int:
-    """Any 64-bit hash as SQLite's signed integer."""
-    return (band + 2**63) % 2**64 - 2**63

@@ -9,6 +9,9 @@ from __future__ import annotations
 # A ticket waits while this holds; partial indexes are used only where a query repeats it word for word.
 WAITING = "resolved_at IS NULL AND waiting_since IS NOT NULL"
 
+DIMENSIONS = ("brand", "source", "language", "category")
+"""What people filter the queue by."""
+
 HOUR = 3_600_000_000  # the grain of waiting_counts, in microseconds
 
 _COUNTED = "{0}.lane, {0}.respond_by / 3600000000, {0}.brand, {0}.source, {0}.language, {0}.category"
@@ -20,12 +23,17 @@ def _count(row: str, change: int) -> str:
     return f"""
     INSERT INTO waiting_counts (dimension, value, lane, hour, tickets)
     SELECT counted.column1, counted.column2, {row}.lane, {row}.respond_by / {HOUR}, {change}
-    FROM (VALUES ('all', ''), ('brand', {row}.brand), ('source', {row}.source), ('language', {row}.language),
-                 ('category', {row}.category)) AS counted
+    FROM (VALUES ('all', ''), {", ".join(f"('{name}', {row}.{name})" for name in DIMENSIONS)}) AS counted
     WHERE true
     ON CONFLICT DO UPDATE SET tickets = tickets + excluded.tickets;
     """
 
+
+_QUEUE_INDEXES = "\n".join(
+    f"CREATE INDEX {name} ON tickets ({prefix}lane, level, due_at, id, brand, source, language, category, claimed_by,"
+    f" claimed_until, respond_by) WHERE {WAITING};"
+    for name, prefix in (("queue", ""), *((f"queue_of_{dimension}", f"{dimension}, ") for dimension in DIMENSIONS))
+)
 
 _REMOVE_EMPTY = "DELETE FROM waiting_counts WHERE tickets = 0;"
 
@@ -71,8 +79,8 @@ CREATE TABLE mentions (
     language TEXT NOT NULL, url TEXT, conversation TEXT NOT NULL, in_reply_to TEXT, repost_of TEXT,
     tagged INTEGER NOT NULL, own INTEGER NOT NULL, fold TEXT, likes INTEGER NOT NULL, reposts INTEGER NOT NULL,
     replies INTEGER NOT NULL,
-    score TEXT NOT NULL, crisis REAL NOT NULL, model TEXT NOT NULL, degraded INTEGER NOT NULL,
-    category TEXT NOT NULL, critical INTEGER NOT NULL
+    probabilities TEXT NOT NULL, rules TEXT NOT NULL, signals TEXT NOT NULL, crisis REAL NOT NULL, model TEXT NOT NULL,
+    degraded INTEGER NOT NULL, category TEXT NOT NULL, critical INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX mentions_of_conversation ON mentions (conversation);
 CREATE INDEX mentions_of_author ON mentions (author);
@@ -85,8 +93,9 @@ CREATE VIRTUAL TABLE words USING fts5 (
     folded, stems, facets, content = '', columnsize = 0, tokenize = "ascii tokenchars '_'"
 );
 
+-- Bands are hashes: the period (about three days, mention >> 48) keeps a batch's writes to the pages of its own days.
 CREATE TABLE bands (
-    band INTEGER NOT NULL, mention INTEGER NOT NULL, PRIMARY KEY (band, mention)
+    period INTEGER NOT NULL, band INTEGER NOT NULL, mention INTEGER NOT NULL, PRIMARY KEY (period, band, mention)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tickets (
@@ -100,14 +109,11 @@ CREATE TABLE tickets (
     claimed_by TEXT, claimed_until INTEGER, posts INTEGER NOT NULL, people INTEGER NOT NULL, folded INTEGER NOT NULL,
     version INTEGER NOT NULL
 ) STRICT;
--- Within one lane and level the order by due_at is the order of the queue at any time (see queue.py).
-CREATE INDEX queue ON tickets
-    (lane, level, due_at, id, brand, source, language, category, claimed_by, claimed_until) WHERE {WAITING};
-CREATE INDEX queue_of_brand ON tickets
-    (brand, lane, level, due_at, id, source, language, category, claimed_by, claimed_until) WHERE {WAITING};
+-- Within one lane and level the order by due_at is the order of the queue at any time (see queue.py). The same again for
+-- each thing people filter by: what is rare, or always low in the queue, is then found as fast.
+{_QUEUE_INDEXES}
 CREATE INDEX claims ON tickets (claimed_by, claimed_until) WHERE {WAITING} AND claimed_by IS NOT NULL;
-CREATE INDEX deadlines ON tickets
-    (respond_by, lane, brand, source, language, category, claimed_by, claimed_until) WHERE {WAITING};
+CREATE INDEX deadlines ON tickets (respond_by, brand, source, language, category) WHERE {WAITING};
 
 -- How many tickets wait, by the hour they must be answered by: counting a million rows would take 50 ms.
 CREATE TABLE waiting_counts (

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from heapq import heapify, heappop, heappush, heapreplace
+from itertools import islice
 
 from pipeline.domain import Filters, Lane, QueueCounts, QueueItem
 from pipeline.stores.sqlite.database import Database
-from pipeline.stores.sqlite.migrations import HOUR, WAITING
+from pipeline.stores.sqlite.migrations import DIMENSIONS, HOUR, WAITING
 from pipeline.stores.sqlite.rows import (
     MENTION_COLUMNS,
     MICROSECOND,
@@ -30,8 +31,8 @@ from pipeline.stores.sqlite.rows import (
 from pipeline.tickets import STEP_TIME
 
 _STEP = STEP_TIME // MICROSECOND
+_CRISIS = 0  # lanes are kept as their place in ``domain.Lane``
 _LANES = tuple(range(len(Lane)))
-_CRISIS = 0
 _CHUNK, _LARGEST_CHUNK = 8, 512  # rows read of a level at a time: most levels give the page a row or two
 
 _Key = tuple[int, int, str]
@@ -40,11 +41,18 @@ _Key = tuple[int, int, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Selection:
-    """A lane's part of the queue: the index to walk and the predicates on its columns."""
+    """The tickets that filters leave: an index that holds them in the queue's order, and predicates on its columns.
 
-    index: str
+    ``dimension`` is the filter that the index begins with, the one that leaves the fewest tickets.
+    """
+
+    dimension: str | None
     where: str
     parameters: dict[str, object]
+
+    @property
+    def index(self) -> str:
+        return f"queue_of_{self.dimension}" if self.dimension else "queue"
 
 
 class SqliteQueue:
@@ -55,63 +63,67 @@ class SqliteQueue:
     def queue(self, now: datetime, filters: Filters, *, limit: int = 50, offset: int = 0) -> list[QueueItem]:
         """Waiting tickets, crisis lane first, then by the expected cost of waiting at ``now``."""
         with self._database.read() as connection:
-            ids: list[str] = []
-            skip = offset
-            for lane in _LANES:
-                for id_ in _lane(connection, lane, _selection(filters, stamp(now)), stamp(now)):
-                    if skip:
-                        skip -= 1
-                        continue
-                    if len(ids) == limit:
-                        break
-                    ids.append(id_)
+            selection = _selection(connection, filters, stamp(now))
+            ordered = _held if filters.holder is not None else _merged
+            ids = [id_ for *_, id_ in islice(ordered(connection, selection, stamp(now)), offset, offset + limit)]
             return _items(connection, ids)
 
     def queue_counts(self, now: datetime, filters: Filters) -> QueueCounts:
         """How many wait, are past their respond-by, stand in the crisis lane."""
         with self._database.read() as connection:
-            return _counts(connection, stamp(now), filters)
+            return _counts(connection, filters, stamp(now))
 
 
-def _lane(connection: sqlite3.Connection, lane: int, selection: _Selection, now: int) -> Iterator[str]:
-    """Ids of a lane's tickets in the order of the queue."""
-    parameters = {**selection.parameters, "lane": lane}
-    levels = [
-        (_key(level, due_at, "", now), level) for level, due_at in connection.execute(levels_sql(selection), parameters)
-    ]
-    heapify(levels)
-    open_: list[tuple[_Key, int, Iterator[_Key]]] = []
-    while levels or open_:
-        while levels and (not open_ or levels[0][0] <= open_[0][0]):
-            _, level = heappop(levels)
-            keys = _level(connection, level, selection, parameters, now)
-            if (first := next(keys, None)) is not None:
-                heappush(open_, (first, level, keys))
-        if not open_:
-            return
-        key, level, keys = open_[0]
-        yield key[2]
-        following = next(keys, None)
-        if following is None:
-            heappop(open_)
-        else:
-            heapreplace(open_, (following, level, keys))
+def _merged(connection: sqlite3.Connection, selection: _Selection, now: int) -> Iterator[_Key]:
+    """The queue: the levels of the crisis lane merged, then those of the other."""
+    for lane in _LANES:
+        parameters = {**selection.parameters, "lane": lane}
+        present = connection.execute(levels_sql(selection), parameters).fetchall()
+        waiting = [(_key(level, due_at, "", now), level) for level, due_at in present]
+        heapify(waiting)
+        # A level is opened when its first ticket may be next: filters may leave nothing in it, which takes reading it.
+        opened: list[tuple[_Key, Iterator[_Key]]] = []
+        while waiting or opened:
+            if waiting and (not opened or waiting[0][0] <= opened[0][0]):
+                _, level = heappop(waiting)
+                keys = _level(connection, selection, {**parameters, "level": level}, now)
+                if (first := next(keys, None)) is not None:
+                    heappush(opened, (first, keys))
+                continue
+            key, keys = opened[0]
+            yield key
+            following = next(keys, None)
+            if following is None:
+                heappop(opened)
+            else:
+                heapreplace(opened, (following, keys))
 
 
 def _level(
-    connection: sqlite3.Connection, level: int, selection: _Selection, parameters: dict[str, object], now: int
+    connection: sqlite3.Connection, selection: _Selection, parameters: dict[str, object], now: int
 ) -> Iterator[_Key]:
     """One level's tickets, read in chunks that grow."""
+    level = int(str(parameters["level"]))
     due_at, id_, size = -(2**63), "", _CHUNK
     while True:
         rows = connection.execute(
-            level_sql(selection), {**parameters, "level": level, "due_at": due_at, "id": id_, "size": size}
+            level_sql(selection), {**parameters, "due_at": due_at, "id": id_, "size": size}
         ).fetchall()
         for due_at, id_ in rows:
             yield _key(level, due_at, id_, now)
         if len(rows) < size:
             return
         size = min(size * 4, _LARGEST_CHUNK)
+
+
+def _held(connection: sqlite3.Connection, selection: _Selection, now: int) -> Iterator[_Key]:
+    """What one person has claimed, in the order of the queue: a handful, sorted here."""
+    rows = connection.execute(
+        f"SELECT lane, level, due_at, id FROM tickets INDEXED BY claims WHERE {WAITING}{selection.where}",
+        selection.parameters,
+    )
+    for _, key in sorted((lane, _key(level, due_at, id_, now)) for lane, level, due_at, id_ in rows):
+        yield key
 
 
 def _key(level: int, due_at: int, id_: str, now: int) -> _Key:
@@ -141,23 +153,22 @@ def level_sql(selection: _Selection) -> str:
 
 
 def _prefix(selection: _Selection) -> str:
-    return "brand = :brand AND " if selection.index == "queue_of_brand" else ""
+    return f"{selection.dimension} = :{selection.dimension} AND " if selection.dimension else ""
 
 
-def _selection(filters: Filters, now: int) -> _Selection:
-    parameters: dict[str, object] = {"now": now}
-    where = ""
-    for name in ("brand", "source", "language", "category"):
-        if (value := getattr(filters, name)) is not None:
-            parameters[name] = str(value)
-            where += f" AND {name} = :{name}" if name != "brand" else ""
+def _selection(connection: sqlite3.Connection, filters: Filters, now: int) -> _Selection:
+    chosen = {name: str(value) for name in DIMENSIONS if (value := getattr(filters, name)) is not None}
+    parameters: dict[str, object] = {**chosen, "now": now}
+    where = "".join(f" AND {name} = :{name}" for name in chosen)
     if filters.holder is not None:
         parameters["holder"] = filters.holder
         where += " AND claimed_by = :holder AND claimed_until > :now"
     if filters.free:
         where += " AND (claimed_until IS NULL OR claimed_until <= :now)"
-    index = "queue" if filters.brand is None else "queue_of_brand"
-    return _Selection(index=index, where=where, parameters=parameters)
+    dimension = next(iter(chosen), None)
+    if len(chosen) > 1:
+        dimension = min(chosen, key=lambda name: _kept(connection, name, chosen[name], now).waiting)
+    return _Selection(dimension=dimension, where=where, parameters=parameters)
 
 
 def _items(connection: sqlite3.Connection, ids: list[str]) -> list[QueueItem]:
@@ -178,43 +189,46 @@ def _items(connection: sqlite3.Connection, ids: list[str]) -> list[QueueItem]:
 # --- counts ---------------------------------------------------------------------------------------------------------
 
 
-def _counts(connection: sqlite3.Connection, now: int, filters: Filters) -> QueueCounts:
+def _counts(connection: sqlite3.Connection, filters: Filters, now: int) -> QueueCounts:
+    selection = _selection(connection, filters, now)
+    chosen = [(name, str(value)) for name in DIMENSIONS if (value := getattr(filters, name)) is not None]
     if filters.holder is not None:
-        return _counted(connection, "claims", now, filters)
-    facets = [(name, str(v)) for name in ("brand", "source", "language", "category") if (v := getattr(filters, name))]
-    if len(facets) > 1:  # kept for one filter at a time: all combinations would be as many as the tickets
-        return _counted(connection, "deadlines", now, filters)
-    dimension, value = facets[0] if facets else ("all", "")
+        return _counted(connection, "claims", selection.where, selection.parameters)
+    if len(chosen) > 1:  # counts are kept for one filter at a time: combinations would be as many as the tickets
+        return _counted(connection, selection.index, selection.where, selection.parameters)
+    everyone = _kept(connection, *(chosen[0] if chosen else ("all", "")), now)
+    if not filters.free:
+        return everyone
+    held = " AND claimed_by IS NOT NULL AND claimed_until > :now"
+    where = "".join(f" AND {name} = :{name}" for name, _ in chosen) + held
+    taken = _counted(connection, "claims", where, selection.parameters)
+    return QueueCounts(
+        waiting=everyone.waiting - taken.waiting,
+        overdue=everyone.overdue - taken.overdue,
+        crisis=everyone.crisis - taken.crisis,
+    )
+
+
+def _kept(connection: sqlite3.Connection, dimension: str, value: str, now: int) -> QueueCounts:
+    """The counts that triggers keep by the hour, and the current hour counted one by one."""
     waiting, crisis, overdue = connection.execute(
         "SELECT total(tickets), total(tickets) FILTER (WHERE lane = ?), total(tickets) FILTER (WHERE hour < ?)"
         " FROM waiting_counts WHERE dimension = ? AND value = ?",
         (_CRISIS, now // HOUR, dimension, value),
     ).fetchone()
-    this_hour = connection.execute(
-        f"SELECT count(*) FROM tickets INDEXED BY deadlines WHERE {WAITING} AND respond_by >= ? AND respond_by < ?"
-        + (f" AND {dimension} = ?" if facets else ""),
-        (now // HOUR * HOUR, now, *(value for _, value in facets)),
-    ).fetchone()[0]
-    everyone = QueueCounts(waiting=int(waiting), overdue=int(overdue) + this_hour, crisis=int(crisis))
-    if not filters.free:
-        return everyone
-    held = _counted(connection, "claims", now, replace(filters, free=False))
-    return QueueCounts(
-        waiting=everyone.waiting - held.waiting,
-        overdue=everyone.overdue - held.overdue,
-        crisis=everyone.crisis - held.crisis,
-    )
+    only = "" if dimension == "all" else f" AND {dimension} = :value"
+    (this_hour,) = connection.execute(
+        f"SELECT count(*) FROM tickets INDEXED BY deadlines WHERE {WAITING} AND respond_by >= :hour"
+        f" AND respond_by < :now{only}",
+        {"hour": now // HOUR * HOUR, "now": now, "value": value},
+    ).fetchone()
+    return QueueCounts(waiting=int(waiting), overdue=int(overdue) + this_hour, crisis=int(crisis))
 
 
-def _counted(connection: sqlite3.Connection, index: str, now: int, filters: Filters) -> QueueCounts:
-    """Counted one by one: those held (few) by way of ``claims``, any others along ``deadlines``."""
-    selection = _selection(filters, now)
-    where = selection.where + (" AND brand = :brand" if filters.brand is not None else "")
-    if index == "claims" and filters.holder is None:
-        where += " AND claimed_by IS NOT NULL AND claimed_until > :now"
+def _counted(connection: sqlite3.Connection, index: str, where: str, parameters: dict[str, object]) -> QueueCounts:
     waiting, overdue, crisis = connection.execute(
         f"SELECT count(*), total(respond_by < :now), total(lane = {_CRISIS}) FROM tickets INDEXED BY {index}"
         f" WHERE {WAITING}{where}",
-        selection.parameters,
+        parameters,
     ).fetchone()
     return QueueCounts(waiting=waiting, overdue=int(overdue), crisis=int(crisis))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from pipeline.domain import (
@@ -35,8 +36,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 LARGEST = 2**63 - 1  # a hostile counter must not stop its batch
 
-# Probabilities are kept to four digits, as whole numbers: they are shown with two, and this halves the row.
+# Probabilities and signals are kept to four digits, as whole numbers: they are shown with two, and this halves the row.
 _DIGITS = 10_000
+_UNSCORED = -1.0
 _SENTIMENTS = [label.value for label in Sentiment]
 _CATEGORIES = [label.value for label in Category]
 _URGENCIES = [label.value for label in Urgency]
@@ -44,9 +46,9 @@ _LANES = (Lane.CRISIS, Lane.QUEUE)
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 MENTION_COLUMNS = (
-    "number", "id", "source", "query", "brand", "author", "handle", "name", "followers", "verified", "text",
+    "id", "source", "query", "brand", "author", "handle", "name", "followers", "verified", "text",
     "posted_at", "collected_at", "language", "url", "conversation", "in_reply_to", "repost_of", "tagged", "own", "fold",
-    "likes", "reposts", "replies", "score", "crisis", "model", "degraded", "category", "critical",
+    "likes", "reposts", "replies", "probabilities", "rules", "signals", "crisis", "model", "degraded", "category", "critical",
 )  # fmt: skip
 TICKET_COLUMNS = (
     "id", "lane", "level", "due_at", "respond_by", "cost", "priority", "why", "parts", "handling_minutes",
@@ -95,24 +97,24 @@ def moment_or_none(stamp: int | None) -> datetime | None:
 # --- mentions -------------------------------------------------------------------------------------------------------
 
 
-def mention_row(number: int, item: ScoredMention) -> Row:
-    """The row of a mention under its number, in the order of ``MENTION_COLUMNS``."""
+def mention_row(item: ScoredMention) -> Row:
+    """The row of a mention in the order of ``MENTION_COLUMNS``; its number is given when it is written."""
     mention, score, author = item.mention, item.score, item.mention.author
     return (
-        number, mention.id, mention.source, mention.query, mention.brand, author.id, _text(author.handle),
+        mention.id, mention.source, mention.query, mention.brand, author.id, _text(author.handle),
         _text(author.name), None if author.followers is None else _whole(author.followers), author.verified,
         _text(mention.text), stamp(mention.posted_at), stamp(mention.collected_at), mention.language, mention.url,
         mention.conversation, mention.in_reply_to, mention.repost_of, mention.tagged, mention.own, mention.fold,
         _whole(mention.likes), _whole(mention.reposts), _whole(mention.replies),
-        _score_json(score), score.crisis, score.model, score.degraded, score.category_label.value,
+        _probabilities(score), _rules_json(score.rules), _signals_json(score.signals), score.crisis, score.model, score.degraded, score.category_label.value,
         any(hit.urgency is Urgency.CRITICAL for hit in score.rules),
     )  # fmt: skip
 
 
 def scored_mention(row: Row) -> ScoredMention:
     """The mention of a row in the order of ``MENTION_COLUMNS``."""
-    (_, id_, source, query, brand, author, handle, name, followers, verified, text, posted_at, collected_at, language,
-     url, conversation, in_reply_to, repost_of, tagged, own, fold, likes, reposts, replies, score, crisis, model,
+    (id_, source, query, brand, author, handle, name, followers, verified, text, posted_at, collected_at, language,
+     url, conversation, in_reply_to, repost_of, tagged, own, fold, likes, reposts, replies, probabilities, rules, signals, crisis, model,
      degraded, _, _) = row  # fmt: skip
     mention = Mention(
         id=id_, source=source, query=query, brand=brand,
@@ -121,41 +123,46 @@ def scored_mention(row: Row) -> ScoredMention:
         conversation=conversation, in_reply_to=in_reply_to, repost_of=repost_of, tagged=bool(tagged), own=bool(own),
         fold=fold, likes=likes, reposts=reposts, replies=replies,
     )  # fmt: skip
-    return ScoredMention(mention=mention, score=_score(score, crisis=crisis, model=model, degraded=bool(degraded)))
+    sentiments, categories, urgencies = _by_label(probabilities)
+    score = Score(
+        sentiment=sentiments, category=categories, urgency=urgencies, crisis=crisis,
+        rules=tuple(Hit(rule=r, urgency=Urgency(u), crisis=c, words=w) for r, u, c, w in json.loads(rules)),
+        signals=tuple(Signal(name=n, value=v / _DIGITS, because=b) for n, v, b in json.loads(signals)),
+        model=model, degraded=bool(degraded),
+    )  # fmt: skip
+    return ScoredMention(mention=mention, score=score)
 
 
-def _score_json(score: Score) -> str:
-    return _dumps(
-        {
-            "sentiment": _shares(score.sentiment, _SENTIMENTS),
-            "category": _shares(score.category, _CATEGORIES),
-            "urgency": _shares(score.urgency, _URGENCIES),
-            "rules": [(hit.rule, hit.urgency.value, hit.crisis, _text(hit.words)) for hit in score.rules],
-            "signals": [(signal.name, round(signal.value, 4), _text(signal.because)) for signal in score.signals],
+def _probabilities(score: Score) -> str:
+    """Sentiment, category, urgency as one JSON list in the enums' order; -1 stands for a label that was not scored."""
+    shares = [
+        int(heads.get(label, _UNSCORED) * _DIGITS + 0.5)
+        for heads, labels in (
+            (score.sentiment, _SENTIMENTS),
+            (score.category, _CATEGORIES),
+            (score.urgency, _URGENCIES),
+        )
+        for label in labels
+    ]
+    return str(shares)
+
+
+def _by_label(packed: str) -> Iterator[dict[str, float]]:
+    shares = iter(json.loads(packed))
+    for labels in (_SENTIMENTS, _CATEGORIES, _URGENCIES):
+        yield {
+            label: share / _DIGITS
+            for label, share in zip(labels, islice(shares, len(labels)), strict=True)
+            if share >= 0
         }
-    )
 
 
-def _score(packed: str, *, crisis: float, model: str, degraded: bool) -> Score:
-    parts = json.loads(packed)
-    return Score(
-        sentiment=_probabilities(parts["sentiment"], _SENTIMENTS),
-        category=_probabilities(parts["category"], _CATEGORIES),
-        urgency=_probabilities(parts["urgency"], _URGENCIES),
-        crisis=crisis,
-        rules=tuple(Hit(rule=r, urgency=Urgency(u), crisis=c, words=w) for r, u, c, w in parts["rules"]),
-        signals=tuple(Signal(name=n, value=v, because=b) for n, v, b in parts["signals"]),
-        model=model,
-        degraded=degraded,
-    )
+def _rules_json(rules: Sequence[Hit]) -> str:
+    return _dumps([(hit.rule, hit.urgency.value, hit.crisis, _text(hit.words)) for hit in rules]) if rules else "[]"
 
 
-def _shares(probabilities: Mapping[str, float], labels: Sequence[str]) -> list[int | None]:
-    return [round(probabilities[label] * _DIGITS) if label in probabilities else None for label in labels]
-
-
-def _probabilities(shares: Sequence[int | None], labels: Sequence[str]) -> dict[str, float]:
-    return {label: share / _DIGITS for label, share in zip(labels, shares, strict=True) if share is not None}
+def _signals_json(signals: Sequence[Signal]) -> str:
+    return _dumps([(signal.name, int(signal.value * _DIGITS + 0.5), _text(signal.because)) for signal in signals])
 
 
 def _text(text: str) -> str:

@@ -13,7 +13,7 @@ from pipeline import tickets as lifecycle
 from pipeline.domain import EventKind, Resolution, Ticket
 from pipeline.errors import NotFound
 from pipeline.stores.sqlite.database import Database, bump
-from pipeline.stores.sqlite.events import SELECT_EVENTS, append
+from pipeline.stores.sqlite.events import SELECT_EVENTS, append, append_machine
 from pipeline.stores.sqlite.rows import TICKET_COLUMNS, columns, event, ticket, ticket_row, values
 
 _SELECT = f"SELECT {columns(TICKET_COLUMNS)} FROM tickets"
@@ -50,8 +50,7 @@ class SqliteTickets:
             if not changed:
                 return
             connection.executemany(_SAVE, [ticket_row(merged) for merged in changed.values()])
-            for subject, kind, at in history:
-                append(connection, subject, kind, lifecycle.MACHINE, at=at)
+            append_machine(connection, history)
             bump(connection)
 
     def ticket(self, ticket_id: str) -> Ticket:

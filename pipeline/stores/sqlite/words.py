@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import re
-import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pipeline.domain import Filters, ScoredMention
 from pipeline.errors import ConfigError
@@ -23,6 +22,16 @@ _FACETS = ("brand", "source", "language", "category")
 class _Terms:
     wanted: tuple[str, ...]
     excluded: tuple[str, ...]
+
+
+INSERT_WORDS = "INSERT INTO words (rowid, folded, stems, facets) VALUES (?, ?, ?, ?)"
+"""Rows must come in the order of their numbers: FTS5 flushes at each that does not."""
+
+
+def analysed(item: ScoredMention) -> tuple[str, str, str]:
+    """What a mention is found by: its folded words, their stems, and what people filter by."""
+    mention = item.mention
+    return folded(mention.text), stems(mention.text, mention.language), _facets(item)
 
 
 class SqliteSearch:
@@ -58,17 +67,6 @@ class SqliteSearch:
             return [scored_mention(row) for row in rows]
 
 
-def add_words(connection: sqlite3.Connection, numbered: Iterable[tuple[int, ScoredMention]]) -> None:
-    """Index the words of new mentions; they must come in the order of their numbers, or FTS5 flushes at each."""
-    connection.executemany(
-        "INSERT INTO words (rowid, folded, stems, facets) VALUES (?, ?, ?, ?)",
-        [
-            (number, folded(item.mention.text), stems(item.mention.text, item.mention.language), _facets(item))
-            for number, item in numbered
-        ],
-    )
-
-
 def _parse(text: str) -> _Terms:
     """The search as FTS5 terms. Only words and quotes of ours reach FTS5, so no syntax of its own can be typed."""
     wanted: list[str] = []
@@ -94,6 +92,7 @@ def _word_term(word: str) -> str:
     return f"({{stems}} : ({' OR '.join(f'{chr(34)}{form}{chr(34)}' for form in forms)}))" if forms else ""
 
 
+@lru_cache(maxsize=10_000)
 def _facet(name: str, value: str) -> str:
     return f"{name}_{value.encode().hex()}"
 
