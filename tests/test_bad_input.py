@@ -119,9 +119,12 @@ def test_the_check_names_a_query_that_is_too_long_for_a_source(tmp_path, monkeyp
     assert "endless" in str(wrong["detail"])
 
 
-def test_a_missing_secret_stops_a_run_without_naming_any_value(tmp_path):
-    config = write_config(tmp_path, sources='[[source]]\nname = "twitter"\nkind = "x"\n')
-    in_one_line(call("run", "--config", config), "x_bearer_token", "TOCSIN_X_BEARER_TOKEN", code=2)
+def test_a_missing_secret_stops_its_own_source_and_no_other(tmp_path):
+    write_posts(tmp_path / "posts.jsonl")
+    files = f'[[source]]\nname = "file"\nkind = "files"\npaths = ["{tmp_path}/posts.jsonl"]\n'
+    config = write_config(tmp_path, sources=f'[[source]]\nname = "twitter"\nkind = "x"\n{files}')
+    in_one_line(call("run", "--config", config), "twitter/brightly", "TOCSIN_X_BEARER_TOKEN", code=1)
+    assert tickets(config) == ALL
 
 
 # --- sources --------------------------------------------------------------------------------------------------------
