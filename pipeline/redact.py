@@ -121,14 +121,15 @@ def _mask_number(written: str, before: str) -> str:
         return CARD
     if _TAXPAYER.search(before) and nif.is_valid(written):
         return ID
-    if _REFERENCE.search(before):
+    reference, call = _REFERENCE.search(before), _CALL.search(before)
+    if reference and not (call and call.start() > reference.start()):  # "in case you call", not "telephone order"
         return written
     for layout, checks in _LAYOUTS.items():
         if layout.fullmatch(written) and any(check(written) for check in checks):
             return ID
     if _DATE.match(written):
         return written
-    for called in (False, True) if _CALL.search(before) else (False,):
+    for called in (False, True) if call else (False,):
         for end in _ends(written):
             if _is_phone(written[:end], called=called):
                 return PHONE + written[end:]
