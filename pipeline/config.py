@@ -315,6 +315,8 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     home = Path(os.environ.get("TOCSIN_HOME") or data.get("home") or ".tocsin")
     data["home"] = home if home.is_absolute() else path.resolve().parent / home
+    if (address := os.environ.get("TOCSIN_WEB_ADDRESS")) and isinstance(data.get("web", {}), dict):
+        data["web"] = {**data.get("web", {}), "address": address}
     return parse(data, name=str(path))
 
 
