@@ -182,7 +182,6 @@ class _Transport(BaseAdapter):
 def _client(settings: Settings, key: SecretStr, *, now: datetime) -> Iterator[tweepy.Client]:
     client = tweepy.Client(bearer_token="added-by-transport", return_type=requests.Response)  # noqa: S106
     with client.session as session:
-        session.trust_env = False
         session.mount(TWEEPY_HOST, _Transport(settings, key, now=now))
         yield client
 

@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.sources import http
 from tests.contracts.sources.drivers import DRIVERS
 from tests.contracts.sources.world import World
+
+
+@pytest.fixture(autouse=True)
+def _small_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body is too large at once, not after twenty megabytes."""
+    monkeypatch.setattr(http, "LARGEST_BODY", 2**20)
 
 
 @pytest.fixture(params=list(DRIVERS))

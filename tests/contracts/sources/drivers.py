@@ -31,7 +31,7 @@ OUTCOMES: Mapping[str, type[TocsinError]] = {
     "redirects": SourceRefused,
 }  # fmt: skip
 SPOILS = ("wrong types", "duplicate ids", "missing ids", "absurd dates")
-TIMEOUT = 0.3  # seconds; a fake on the same machine answers in milliseconds
+SLOW = ("hang", "drip headers", "drip body")
 
 
 class Driver(ABC):
@@ -71,12 +71,23 @@ class Networked(Driver):
 
     server: FakeServer
     loop = ""
+    timeout = 20.0
 
     def publish(self, posts: Sequence[Post]) -> None:
         self.server.publish(posts)
 
     def set_clock(self, now: Callable[[], datetime]) -> None:
         self.server.now = now
+
+    def fail(self, fault: str) -> None:
+        """Show a fault from now on; only one that dawdles is worth an impatient source."""
+        self.timeout = 0.5 if fault in SLOW else 20.0
+        self.server.fail(fault)
+
+    def heal(self) -> None:
+        """Be well, and have all the time there is."""
+        self.timeout = 20.0
+        self.server.heal()
 
     def close(self) -> None:
         self.server.__exit__(None, None, None)
@@ -93,7 +104,7 @@ class XDriver(Networked):
         self.server = FakeX(limit=100_000).__enter__()
 
     def source(self) -> Source:
-        settings = config.XSource(kind="x", name="x", base_url=self.server.url, timeout=TIMEOUT)
+        settings = config.XSource(kind="x", name="x", base_url=self.server.url, timeout=self.timeout)
         return XSource(settings, SecretStr(self.secret), results=self.page)
 
     def id_of(self, post: Post) -> str:
@@ -111,7 +122,7 @@ class HackerNewsDriver(Networked):
 
     def source(self) -> Source:
         url = f"{self.server.url}/api/v1"
-        settings = config.HackerNewsSource(kind="hackernews", name="hn", base_url=url, timeout=TIMEOUT)
+        settings = config.HackerNewsSource(kind="hackernews", name="hn", base_url=url, timeout=self.timeout)
         return HackerNewsSource(settings, hits=self.page)
 
     def id_of(self, post: Post) -> str:
@@ -134,7 +145,7 @@ class RssDriver(Networked):
 
     def source(self) -> Source:
         urls = (f"{self.server.url}/feed/blog.xml?key={self.secret}",)
-        return RssSource(config.RssSource(kind="rss", name="rss", urls=urls, timeout=TIMEOUT))
+        return RssSource(config.RssSource(kind="rss", name="rss", urls=urls, timeout=self.timeout))
 
     def id_of(self, post: Post) -> str:
         from pipeline.sources.rss import digest

@@ -53,7 +53,7 @@ def test_a_server_that_dawdles_is_left_at_the_deadline(server: Echo, fault: str)
     ("fault", "error", "words"),
     [
         ("cut", SourceUnavailable, "no whole answer"),
-        ("too large", SourceRefused, "more than 20 MiB"),
+        ("too large", SourceRefused, "more than 1 MiB"),
         ("redirects", SourceRefused, "redirects more than 5 times"),
     ],
 )
