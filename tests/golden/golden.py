@@ -13,7 +13,9 @@ from pipeline import config
 from pipeline.domain import Query, Raw
 from pipeline.errors import BadRecord
 from pipeline.ports import Source
+from pipeline.sources.files import FilesSource
 from pipeline.sources.hackernews import HackerNewsSource
+from pipeline.sources.replay import ReplaySource
 from pipeline.sources.rss import RssSource
 from pipeline.sources.x import XSource
 
@@ -31,6 +33,10 @@ def source_of(kind: str) -> Source:
             return HackerNewsSource(config.HackerNewsSource(kind="hackernews", name="hackernews"))
         case "rss":
             return RssSource(config.RssSource(kind="rss", name="rss", urls=("https://blog.example/feed",)))
+        case "files":
+            return FilesSource("files", ("posts.jsonl",), {"followers": "fans"})
+        case "replay":
+            return ReplaySource(config.ReplaySource(kind="replay", name="replay"), paths=())
     raise ValueError(f"no golden source of kind {kind}")
 
 

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sources import http
-from tests.contracts.sources.drivers import DRIVERS
+from pipeline.sources import files, http, replay
+from tests.contracts.sources.drivers import DRIVERS, Driver
 from tests.contracts.sources.world import World
 
 
 @pytest.fixture(autouse=True)
-def _small_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body is too large at once, not after twenty megabytes."""
+def _small_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body is too large before twenty megabytes, a spike of pages is one before a hundred thousand posts."""
     monkeypatch.setattr(http, "LARGEST_BODY", 2**20)
+    monkeypatch.setattr(files, "PAGE", Driver.page)
+    monkeypatch.setattr(replay, "PAGE", Driver.page)
 
 
 @pytest.fixture(params=list(DRIVERS))

@@ -14,8 +14,9 @@ from pydantic import SecretStr
 from pipeline import config
 from pipeline.errors import RateLimited, SourceRefused, SourceUnavailable, TocsinError
 from pipeline.ports import Source
+from pipeline.sources.files import FilesSource
 from pipeline.sources.hackernews import HackerNewsSource
-from pipeline.sources.rss import RssSource
+from pipeline.sources.rss import RssSource, digest
 from pipeline.sources.x import XSource
 from tests.contracts.sources.fake_hackernews import FakeHackerNews
 from tests.contracts.sources.fake_rss import FakeRss
@@ -148,8 +149,6 @@ class RssDriver(Networked):
         return RssSource(config.RssSource(kind="rss", name="rss", urls=urls, timeout=self.timeout))
 
     def id_of(self, post: Post) -> str:
-        from pipeline.sources.rss import digest
-
         return f"rss:{digest(f'https://blog.example/blog/{post.number}')}"
 
 
@@ -165,8 +164,6 @@ class FilesDriver(Driver):
         self.path.touch()
 
     def source(self) -> Source:
-        from pipeline.sources.files import FilesSource
-
         return FilesSource("files", (str(self.path),), {})
 
     def publish(self, posts: Sequence[Post]) -> None:
