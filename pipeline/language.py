@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import repeat
 
 import numpy as np
-from numpy import float32, int64
+from numpy import float32, int32, int64
 from numpy.typing import NDArray
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from scipy.sparse import csr_array
@@ -39,6 +39,7 @@ HINT = 8.0  # nats for the source's own tag: decides a post of two words, not a 
 MARGIN = 2.0  # nats between the two likeliest below which nobody should rely on either
 READ = 200  # characters: reading 600 got none of 8,069 posts more right, and took longer
 KEPT = 1 << 17  # tokens and words remembered, 40 MB; when full, all are forgotten and the frequent ones are soon back
+WALKED = 48  # bytes of a word: only scripts without blanks have longer ones, and 16 letters tell those apart
 AT_ONCE = KEPT // (READ + 2)  # texts whose tokens surely fit: one for two characters at most, each with its word
 
 # What sources write for languages that have another code here, and for "no language".
@@ -66,8 +67,10 @@ class Detector:
         self._features: NDArray[float32] = np.ascontiguousarray(model.nb_ptc[:, columns], dtype=float32)
         self._prior: NDArray[float32] = np.asarray(model.nb_pc[columns], dtype=float32)
         self._prior[: len(FIRST_CLASS)] += BONUS
-        self._next, self._found = model.tk_nextmove, model.tk_output
-        self._rows = [row << 8 for row in model.tk_row]
+        # Its automaton: the state after a byte is at the row of the state before, of 256 states; some states are features.
+        self._next: NDArray[np.generic] = np.asarray(model.tk_nextmove)
+        self._rows: NDArray[int64] = np.asarray(model.tk_row, dtype=int64) << 8
+        self._found: NDArray[int32] = np.asarray(model.tk_output, dtype=int32)
         self._places, self._filled = {"": 0}, 1  # row 0 says nothing
         self._evidence = np.zeros((KEPT, len(LANGUAGES)), dtype=float32)
         self._lock = threading.Lock()
@@ -96,12 +99,11 @@ class Detector:
         tokens = [token for part in split for token in part]
         self._learn(set(tokens))
         places = np.fromiter(map(self._places.__getitem__, tokens), dtype=int64, count=len(tokens))
-        lengths = np.fromiter(map(len, split), dtype=int64, count=len(split))
-        sums = np.zeros((len(split), len(LANGUAGES)), dtype=float32)
-        filled = np.flatnonzero(lengths)
-        if filled.size:
-            starts = (np.cumsum(lengths) - lengths)[filled]
-            sums[filled] = np.add.reduceat(self._evidence[places], starts, axis=0)
+        ends = np.cumsum([0, *map(len, split)])
+        once = np.ones(len(places), dtype=float32)
+        sums: NDArray[float32] = (
+            csr_array((once, places, ends), shape=(len(split), self._filled)) @ self._evidence[: self._filled]
+        )
         return sums
 
     def _learn(self, tokens: set[str]) -> None:
@@ -109,30 +111,43 @@ class Detector:
         new = tokens.difference(self._places)
         if len(self._places) + 2 * len(new) > KEPT:
             self._places, self._filled, new = {"": 0}, 1, tokens
-        features: list[int] = []
-        ends = [0]
-        start = place = self._filled
+        learned: list[str] = []
         for token in new:
             words = _words(token)
             if words not in self._places:
-                self._walk(f" {words} ".encode("utf-8", "surrogatepass"), features)
-                ends.append(len(features))
-                self._places[words], place = place, place + 1
+                self._places[words] = self._filled + len(learned)
+                learned.append(words)
             self._places[token] = self._places[words]
+        if learned:
+            end = self._filled + len(learned)
+            self._evidence[self._filled : end] = self._read(learned)
+            self._filled = end
+
+    def _read(self, words: Sequence[str]) -> NDArray[float32]:
+        """The evidence for each language (columns) in each word (rows): its n-grams' features, weighed by one product."""
+        found = self._walk([f" {word} ".encode("utf-8", "surrogatepass")[:WALKED] for word in words])
+        ends = np.concatenate(([0], np.cumsum((found >= 0).sum(axis=1))))
+        features = found[found >= 0]
         # The model weighs n findings by log(1 + n); one word hardly ever holds the same n-gram twice.
         weights = np.full(len(features), math.log(2), dtype=float32)
-        shape = (place - start, len(self._features))
-        self._evidence[start:place] = csr_array((weights, features, ends), shape=shape) @ self._features
-        self._filled = place
+        product: NDArray[float32] = (
+            csr_array((weights, features, ends), shape=(len(words), len(self._features))) @ self._features
+        )
+        return product
 
-    def _walk(self, data: bytes, found: list[int]) -> None:
-        """Add the model's features in a string of bytes, found by its automaton."""
-        following, rows, features = self._next, self._rows, self._found
-        state = 0
-        for letter in data:
-            state = following[rows[state] + letter]
-            if (feature := features[state]) >= 0:
-                found.append(feature)
+    def _walk(self, strings: Sequence[bytes]) -> NDArray[int32]:
+        """The feature found at each byte (columns) of each string (rows), or -1: one step of all strings at a time."""
+        lengths = np.fromiter(map(len, strings), dtype=int64, count=len(strings))
+        width = int(lengths.max())
+        letters = np.frombuffer(b"".join(string.ljust(width) for string in strings), dtype=np.uint8).reshape(-1, width)
+        found = np.full(letters.shape, -1, dtype=int32)
+        longest_first = np.argsort(-lengths, kind="stable")
+        states = np.zeros(len(strings), dtype=int64)
+        for column, walking in enumerate(np.searchsorted(-lengths[longest_first], -np.arange(width), side="left")):
+            rows = longest_first[:walking]
+            states[:walking] = self._next[self._rows[states[:walking]] + letters[rows, column]]
+            found[rows, column] = self._found[states[:walking]]
+        return found
 
 
 _COLUMNS = {language: column for column, language in enumerate(LANGUAGES)}
@@ -140,6 +155,9 @@ _COLUMNS = {language: column for column, language in enumerate(LANGUAGES)}
 
 def _words(token: str) -> str:
     """What of a token says something about a language: no handle, link, digit or emoji; in lower case, as many post."""
+    word = token.strip('.,;:!?"()#*…„“”«»')
+    if word.isalpha():
+        return word.lower()
     return "" if _NO_WORD.search(token) else " ".join(_LETTERS.findall(token.lower()))
 
 
