@@ -7,7 +7,7 @@ import threading
 import unicodedata
 from functools import lru_cache
 
-import snowballstemmer
+import Stemmer
 
 FIRST_CLASS = ("en", "de", "tr", "pl", "es", "fr", "pt", "it")
 """Languages that must work as well as English."""
@@ -86,7 +86,7 @@ def stem(word: str, language: str) -> str:
         return fold(word)
     stemmers = _stemming.__dict__.setdefault("stemmers", {})
     if name not in stemmers:
-        stemmers[name] = snowballstemmer.stemmer(name)
+        stemmers[name] = Stemmer.Stemmer(name)
     return fold(stemmers[name].stemWord(word.lower()))
 
 
