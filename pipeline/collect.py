@@ -88,7 +88,8 @@ class _Reading:
             page = self._fetch(Window(newer_than=self.cursor.watermark))
             batch = self._land(page)
             before = self.cursor.watermark
-            self._save(page, watermark=page, batch=batch)
+            lost = self._lost(page, before, since=self.cursor.watermark_at, until=page.oldest_at)
+            self._save(page, watermark=page, gaps=lost, batch=batch)
             if page.next_token is None:
                 return
             if self.cursor.watermark == before:

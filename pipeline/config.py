@@ -169,8 +169,9 @@ class PriorityTable(_Settings):
 
     def of(self, urgency: Urgency, category: Category) -> Priority:
         """The priority of one cell."""
+        row: Priority = getattr(self, urgency)
         override = self.category.get(category, {}).get(urgency)
-        return override or Priority(getattr(self, urgency.value))
+        return override or row
 
 
 class Team(_Settings):

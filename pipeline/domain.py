@@ -266,19 +266,27 @@ class Score:
     @property
     def sentiment_label(self) -> Sentiment:
         """The likeliest sentiment."""
-        return Sentiment(max(self.sentiment, key=self.sentiment.__getitem__))
+        return _SENTIMENTS[max(self.sentiment, key=self.sentiment.__getitem__)]
 
     @property
     def category_label(self) -> Category:
         """The likeliest category."""
-        return Category(max(self.category, key=self.category.__getitem__))
+        return _CATEGORIES[max(self.category, key=self.category.__getitem__)]
 
     @property
     def urgency_label(self) -> Urgency:
         """The likeliest urgency, raised by the floor rules that fired."""
-        levels = list(Urgency)
-        likeliest = levels.index(Urgency(max(self.urgency, key=self.urgency.__getitem__)))
-        return levels[min([likeliest, *(levels.index(hit.urgency) for hit in self.rules)])]
+        likeliest = _URGENCIES[max(self.urgency, key=self.urgency.__getitem__)]
+        if not self.rules:
+            return likeliest
+        return min(likeliest, *(hit.urgency for hit in self.rules), key=_MOST_URGENT_FIRST.__getitem__)
+
+
+# An enum's own look-up by value is slow enough to show in a batch.
+_SENTIMENTS = {str(each): each for each in Sentiment}
+_CATEGORIES = {str(each): each for each in Category}
+_URGENCIES = {str(each): each for each in Urgency}
+_MOST_URGENT_FIRST = {each: place for place, each in enumerate(Urgency)}
 
 
 QUEUE_STEP = 0.05

@@ -63,18 +63,22 @@ class Calendar:
     def _openings(self, start: datetime, days: int = SEARCH_DAYS) -> Iterator[tuple[datetime, datetime]]:
         zone = ZoneInfo(self.hours.timezone)
         day = start.astimezone(zone).date()
-        opens, closes = time.fromisoformat(self.hours.opens), time.fromisoformat(self.hours.closes)
         for _ in range(days):
             if DAYS[day.weekday()] in self.hours.days and not self._holiday(day):
-                yield (
-                    datetime.combine(day, opens, zone).astimezone(UTC),
-                    datetime.combine(day, closes, zone).astimezone(UTC),
-                )
+                yield opening(day, self.hours.opens, self.hours.closes, self.hours.timezone)
             day += timedelta(days=1)
 
     def _holiday(self, day: date) -> bool:
         country = self.hours.holidays or self.market
         return country is not None and day in public_holidays(country, day.year)
+
+
+@lru_cache(maxsize=1024)
+def opening(day: date, opens: str, closes: str, timezone: str) -> tuple[datetime, datetime]:
+    """When a working day begins and ends, in UTC."""
+    zone = ZoneInfo(timezone)
+    begin, end = (datetime.combine(day, time.fromisoformat(at), zone).astimezone(UTC) for at in (opens, closes))
+    return begin, end
 
 
 @lru_cache(maxsize=256)

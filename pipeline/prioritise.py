@@ -9,9 +9,10 @@ stored numbers never go stale and a store reads the queue as a merge of index ra
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import mul
 
 from pipeline.config import Config, Target, Weights
 from pipeline.domain import (
@@ -34,6 +35,7 @@ CRISIS_FLOOR = 0.5  # a crisis rule is a claim of danger in plain words: at leas
 MULTIPLIER_CAP = 4.0  # reach and repetition may lift a post by about one class, never a joke above a danger
 SPAM_CERTAIN = 0.8  # above it, and without any sign of danger, a post is kept as a mention and makes no ticket
 REPEAT_WINDOW = timedelta(days=30)
+_ASKING = (Category.COMPLAINT, Category.REQUEST, Category.QUESTION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,9 @@ def prioritise(conversation: Sequence[ScoredMention], *, config: Config, context
     candidates = waiting or inbound[-1:]
     if all(_spam(item.score) for item in candidates):
         return None
-    lead = max(candidates, key=lambda item: _expected_cost(item.score, config.weights)[0])
+    lead = candidates[0]
+    if len(candidates) > 1:
+        lead = max(candidates, key=lambda item: _expected_cost(item.score, config.weights)[0])
     since = waiting[0].mention.posted_at if waiting else None
     score = lead.score
     return Ticket(
@@ -108,7 +112,7 @@ def rank(
     cost, parts = cost_of(score, weights, mention=mention, context=context, posts_waiting=posts_waiting)
     lane = Lane.CRISIS if in_crisis_lane(score, weights) else Lane.QUEUE
     priority = Priority.P1 if lane is Lane.CRISIS else config.priority.of(score.urgency_label, score.category_label)
-    target: Target = getattr(config.sla, priority.value)
+    target: Target = getattr(config.sla, priority)
     respond_by = Calendar.of(config, mention.brand, mention.language).deadline(since, target)
     return Rank(
         cost=cost,
@@ -141,7 +145,7 @@ def cost_of(
     """``W`` and its factors: class cost, urgency, then the capped multipliers that apply. Their product is ``W``."""
     cost, parts = _expected_cost(score, weights)
     multipliers = _multipliers(mention, weights, context or Context(), posts_waiting) if mention else []
-    product = math.prod(part.value for part in multipliers)
+    product = math.prod([part.value for part in multipliers])
     if product > MULTIPLIER_CAP:
         cap = Part(
             name="cap", value=MULTIPLIER_CAP / product, because=f"multipliers together at most {MULTIPLIER_CAP:g}"
@@ -154,17 +158,19 @@ def cost_of(
 def _expected_cost(score: Score, weights: Weights) -> tuple[float, tuple[Part, Part]]:
     danger = [hit for hit in score.rules if hit.crisis]
     crisis = max(score.crisis, CRISIS_FLOOR) if danger else score.crisis
-    by_class: Mapping[str, float] = {
-        Category.COMPLAINT: weights.complaint,
-        Category.REQUEST: weights.request,
-        Category.QUESTION: weights.question,
-    }
-    calm = sum(p * by_class.get(label, weights.other) for label, p in score.category.items())
+    costs = (weights.complaint, weights.request, weights.question)
+    asked = [score.category.get(label, 0.0) for label in _ASKING]
+    calm = sum(map(mul, asked, costs)) + (sum(score.category.values()) - sum(asked)) * weights.other
     value = crisis * weights.crisis + (1 - crisis) * calm
     because = f"P(crisis) {crisis:.2f} x {weights.crisis:g} + {1 - crisis:.2f} x {calm:.2f} ({score.category_label})"
-    levels: Mapping[str, float] = {level: getattr(weights, level.value) for level in Urgency}
-    urgency = sum(p * levels[label] for label, p in score.urgency.items())
-    reason = " + ".join(f"{p:.2f} x {levels[label]:g}" for label, p in score.urgency.items() if p >= 0.005)
+    levels: dict[str, float] = {
+        Urgency.CRITICAL: weights.critical,
+        Urgency.HIGH: weights.high,
+        Urgency.NORMAL: weights.normal,
+        Urgency.LOW: weights.low,
+    }
+    urgency = sum([p * levels[label] for label, p in score.urgency.items()])
+    reason = " + ".join([f"{p:.2f} x {levels[label]:g}" for label, p in score.urgency.items() if p >= 0.005])
     for hit in score.rules:
         if levels[hit.urgency] > urgency:
             urgency, reason = levels[hit.urgency], f'rule "{hit.rule}": at least {hit.urgency}'
@@ -191,7 +197,9 @@ def _multipliers(mention: Mention, weights: Weights, context: Context, posts_wai
             f"{posts_waiting} posts unanswered" if posts_waiting >= context.contacts else f"contact {times} in 30 days"
         )
         parts.append(Part(name="repeat contact", value=value, because=because))
-    if {mention.author.handle.lower(), mention.author.id.lower()} & {name.lower().lstrip("@") for name in weights.vip}:
+    if weights.vip and {mention.author.handle.lower(), mention.author.id.lower()} & {
+        name.lower().lstrip("@") for name in weights.vip
+    }:
         parts.append(Part(name="VIP", value=2.0, because="on the VIP list"))
     return parts
 
@@ -206,10 +214,11 @@ def why(score: Score, parts: Sequence[Part]) -> str:
     if score.crisis >= 0.2 and not any(hit.crisis for hit in score.rules):
         reasons.append(f"P(crisis) {score.crisis:.2f}")
     label, urgency = score.category_label, score.urgency_label
+    wanted = {label, urgency, "crisis", "negative"}
     told = {hit.words.lower() for hit in score.rules}
     for signal in sorted(score.signals, key=lambda signal: -signal.value):
         head = signal.name.partition(":")[2].strip()
-        if head in {label.value, urgency.value, "crisis", "negative"} and signal.because.lower() not in told:
+        if head in wanted and signal.because.lower() not in told:
             told.add(signal.because.lower())
             reasons.append(f'reads {head}: "{_short(signal.because)}"')
     reasons += [part.because for part in parts if part.name in {"repeat contact", "spread", "reach", "VIP"}]

@@ -199,7 +199,6 @@ def test_the_same_article_in_two_feeds_has_one_id(server: FakeRss) -> None:
     assert len({str(raw["id"]) for page in pages for raw in page.records}) == 1
 
 
-@pytest.mark.xfail(reason="collect.read_on does not keep Page.lost of a log yet", strict=True)
 def test_what_rolled_over_is_kept_as_a_lost_gap_and_shown(tmp_path: Path) -> None:
     driver = RssDriver(tmp_path)
     driver.server.entries = 10
