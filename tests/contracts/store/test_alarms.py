@@ -1,0 +1,110 @@
+"""Incidents and the notification log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.domain import Part
+from pipeline.errors import Conflict, NotFound
+from pipeline.ports import Store
+from tests.contracts.store.made import ago, ahead, ids, notice
+from tests.factories import NOW, incident
+
+
+def test_an_incident_comes_back_as_it_was_saved(store: Store) -> None:
+    given = incident(
+        parts=(Part(name="grave post", value=3, because='fire "caught fire"'),), mentions=("x:1", "x:2"),
+        acknowledged_by="Ana", acknowledged_at=ago(1),
+    )  # fmt: skip
+    assert store.save_incident(given) == given
+    assert store.incident(given.id) == given
+    assert store.save_incident(given) == given
+    with pytest.raises(NotFound, match="no-such"):
+        store.incident("no-such")
+
+
+def test_open_incidents_come_worst_first_and_all_of_them_newest_first(store: Store) -> None:
+    store.save_incident(incident(id="mild", cause="a", severity=2, opened_at=ago(1)))
+    store.save_incident(incident(id="worst", cause="b", severity=5, opened_at=ago(9)))
+    store.save_incident(incident(id="over", cause="c", severity=5, opened_at=ago(5), closed_at=NOW))
+    assert ids(store.open_incidents()) == ["worst", "mild"]
+    assert ids(store.incidents()) == ["mild", "over", "worst"]
+    assert ids(store.incidents(limit=1)) == ["mild"]
+
+
+def test_an_incident_is_changed_by_who_read_it_last(store: Store) -> None:
+    opened = store.save_incident(incident())
+    acknowledged = store.save_incident(replace(opened, acknowledged_by="Ana", acknowledged_at=NOW))
+    assert acknowledged.version == 2
+    before = store.change_count()
+    with pytest.raises(Conflict, match="read it again"):
+        store.save_incident(replace(opened, posts=7))
+    with pytest.raises(Conflict):
+        store.save_incident(incident(id="gone", cause="other", version=3))
+    assert (store.incident(opened.id), store.change_count()) == (acknowledged, before)
+
+
+def test_there_is_one_open_incident_per_brand_and_cause(store: Store) -> None:
+    first = store.save_incident(incident())
+    with pytest.raises(Conflict, match=first.id):
+        store.save_incident(incident(id="another"))
+    store.save_incident(incident(id="other brand", brand="Lumiva"))
+    closed = store.save_incident(replace(first, closed_at=NOW))
+    assert store.save_incident(incident(id="another")).version == 1
+    with pytest.raises(Conflict, match="another"):
+        store.save_incident(replace(closed, closed_at=None))
+
+
+def test_a_notice_is_recorded_once_however_often_it_is_called_for(store: Store) -> None:
+    assert store.add_notice(notice()) is True
+    before = store.change_count()
+    assert store.add_notice(notice(body="said otherwise")) is False
+    assert store.notices() == [notice()]
+    assert store.change_count() == before
+
+
+def test_due_notices_are_those_neither_sent_nor_failed_nor_put_off(store: Store) -> None:
+    for each in (
+        notice("sent", sent_at=NOW),
+        notice("failed", failed_at=NOW, error="no such channel"),
+        notice("later", retry_at=ahead(1), attempts=2, error="timed out"),
+        notice("now", retry_at=NOW, created_at=ago(1)),
+        notice("first", created_at=ago(9)),
+    ):
+        store.add_notice(each)
+    assert ids(store.due_notices(NOW)) == ["first", "now"]
+    assert ids(store.due_notices(NOW, limit=1)) == ["first"]
+    assert ids(store.due_notices(ahead(1))) == ["first", "later", "now"]
+
+
+def test_the_outcome_of_a_try_is_recorded(store: Store) -> None:
+    store.add_notice(notice())
+    tried = notice(attempts=1, error="the channel answered 503", retry_at=ahead(2))
+    store.save_notice(tried)
+    assert store.notices() == [tried]
+    store.save_notice(replace(tried, sent_at=ahead(2), attempts=2, error=None))
+    assert store.due_notices(ahead(9)) == []
+
+
+def test_the_log_is_read_by_group_newest_first(store: Store) -> None:
+    store.add_notice(notice("1", created_at=ago(3)))
+    store.add_notice(notice("2", created_at=ago(1), group="incident-2"))
+    store.add_notice(notice("3", created_at=ago(2)))
+    assert ids(store.notices()) == ["2", "3", "1"]
+    assert ids(store.notices("incident-1")) == ["3", "1"]
+    assert ids(store.notices(limit=1)) == ["2"]
+
+
+def test_incidents_and_notices_count_as_changes(store: Store) -> None:
+    counts = [store.change_count()]
+    opened = store.save_incident(incident())
+    counts.append(store.change_count())
+    store.save_incident(replace(opened, closed_at=NOW))
+    counts.append(store.change_count())
+    store.add_notice(notice())
+    counts.append(store.change_count())
+    store.save_notice(notice(sent_at=NOW))
+    counts.append(store.change_count())
+    assert counts == sorted(set(counts))
