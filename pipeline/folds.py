@@ -45,14 +45,24 @@ _TAGS_AT_END = re.compile(r"(?:\s+#\w+)+\W*$")  # added when sharing; the text b
 
 
 class _Essence(NamedTuple):
-    """What of a text is compared: its folded words without links, handles and repost marks, and what is known of it."""
+    """What of a text is compared: its folded words without links, handles and repost marks. The rest is asked rarely."""
 
+    text: str
     words: str
     short: bool
-    numbers: frozenset[str]
-    cut: bool
-    link: bool
     marked: bool  # as a repost, in the text itself
+
+    @property
+    def numbers(self) -> set[str]:
+        return set(_NUMBER.findall(self.words))
+
+    @property
+    def cut(self) -> bool:
+        return _CUT.search(self.text) is not None
+
+    @property
+    def link(self) -> bool:
+        return has_link(self.text)
 
 
 def sketch(mentions: Sequence[Mention]) -> dict[str, tuple[int, ...]]:
@@ -156,7 +166,10 @@ def _copies(text: _Essence, original: _Essence, *, passed_on: bool) -> bool:
     """Whether a text says the same as an original, up to small edits or its end being cut off."""
     if text.words == original.words:
         return not text.short or passed_on or (text.link and original.link)
-    if text.short or original.short or not (text.numbers <= original.numbers or text.numbers >= original.numbers):
+    if text.short or original.short:
+        return False
+    numbers, others = text.numbers, original.numbers
+    if not (numbers <= others or numbers >= others):
         return False
     return _begins(text, original) or _begins(original, text) or _similar(text.words, original.words)
 
@@ -186,14 +199,7 @@ def _essence(text: str) -> _Essence:
     said = text[repost.end() :] if repost else text
     plain = unlinked(said)
     words = folded(_TAGS_AT_END.sub("", plain) if "#" in plain else plain)
-    return _Essence(
-        words=words,
-        short=words.count(" ") < SHORT - 1,
-        numbers=frozenset(_NUMBER.findall(words)),
-        cut=("…" in said or "..." in said) and _CUT.search(said) is not None,
-        link=has_link(text),
-        marked=repost is not None,
-    )
+    return _Essence(text=text, words=words, short=words.count(" ") < SHORT - 1, marked=repost is not None)
 
 
 # --- bands --------------------------------------------------------------------------------------------------------------

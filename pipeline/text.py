@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from functools import lru_cache
 
 import Stemmer
 
@@ -16,6 +15,8 @@ STEMMERS = {
     "en": "english", "de": "german", "tr": "turkish", "pl": "polish",
     "es": "spanish", "fr": "french", "pt": "portuguese", "it": "italian",
 }  # fmt: skip
+
+KEPT_STEMS = 50_000  # a language; some 8 MB each
 
 # NFKD leaves these letters whole; people type them with and without.
 _LETTERS = str.maketrans({"ı": "i", "ł": "l", "ß": "ss", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "’": "'", "‘": "'"})
@@ -78,16 +79,33 @@ def words(text: str) -> list[str]:
     return _WORD.findall(fold(text))
 
 
-@lru_cache(maxsize=200_000)
+class _Stems(dict[str, str]):
+    """The folded stems of one language's words met lately; a plain look-up, as it is made for every word of every post."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__()
+        self._name = STEMMERS.get(language)
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= KEPT_STEMS:
+            self.clear()
+        stemmed = self[word] = fold(self._stemmed(word.lower()) if self._name and word.isalpha() else word)
+        return stemmed
+
+    def _stemmed(self, word: str) -> str:
+        stemmers = _stemming.__dict__.setdefault("stemmers", {})
+        if self._name not in stemmers:
+            stemmers[self._name] = Stemmer.Stemmer(self._name)
+        return str(stemmers[self._name].stemWord(word))
+
+
+_STEMS = {language: _Stems(language) for language in FIRST_CLASS}
+_UNSTEMMED = _Stems("und")
+
+
 def stem(word: str, language: str) -> str:
     """The folded stem of one word as typed (stemmers need its diacritics); other languages keep the folded word."""
-    name = STEMMERS.get(language)
-    if name is None or not word.isalpha():
-        return fold(word)
-    stemmers = _stemming.__dict__.setdefault("stemmers", {})
-    if name not in stemmers:
-        stemmers[name] = Stemmer.Stemmer(name)
-    return fold(stemmers[name].stemWord(word.lower()))
+    return _STEMS.get(language, _UNSTEMMED)[word]
 
 
 def folded(text: str) -> str:
@@ -97,7 +115,8 @@ def folded(text: str) -> str:
 
 def stems(text: str, language: str) -> str:
     """The folded stem of every word, blank between: what single words are searched in."""
-    return " ".join(stem(word, language) for word in _WORD.findall(visible(unicodedata.normalize("NFC", text))))
+    known = _STEMS.get(language, _UNSTEMMED)
+    return " ".join(map(known.__getitem__, _WORD.findall(visible(unicodedata.normalize("NFC", text)))))
 
 
 def stems_of(word: str) -> set[str]:

@@ -59,3 +59,10 @@ def test_a_word_is_stemmed_in_its_own_language_and_found_from_every_language() -
     assert stem("kartımdan", "tr") in stems_of("kartımdan")
     assert stems("what 2nd bills", "und") == "what 2nd bills"
     assert all(stem("resolved", language) in stems_of("resolved") for language in FIRST_CLASS)
+
+
+def test_forgetting_stems_when_memory_is_full_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "die Karten wurden gestern gesperrt und niemand antwortet"
+    expected = stems(text, "de")
+    monkeypatch.setattr("pipeline.text.KEPT_STEMS", 2)
+    assert stems(text, "de") == expected
