@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from operator import mul
+from operator import attrgetter, mul
 
 from pipeline.config import Config, Target, Weights
 from pipeline.domain import (
@@ -34,6 +34,8 @@ WHY_LENGTH = 140
 CRISIS_FLOOR = 0.5  # a crisis rule is a claim of danger in plain words: at least an even chance for the cost
 MULTIPLIER_CAP = 4.0  # reach and repetition may lift a post by about one class, never a joke above a danger
 SPAM_CERTAIN = 0.8  # above it, and without any sign of danger, a post is kept as a mention and makes no ticket
+WORTH_SAYING = 0.2  # P(crisis) below this is most posts' and explains nothing
+_DANGER = "danger"  # the key of the crisis head's words
 REPEAT_WINDOW = timedelta(days=30)
 _ASKING = (Category.COMPLAINT, Category.REQUEST, Category.QUESTION)
 
@@ -209,26 +211,43 @@ def _spam(score: Score) -> bool:
 
 
 def why(score: Score, parts: Sequence[Part]) -> str:
-    """One line of at most 140 characters: rules first, then the words that weigh most, then repetition and reach."""
+    """One line of at most 140 characters: rules first, then danger, urgency and kind with the words behind them, then
+    repetition and reach."""
     reasons = [f'{hit.rule} (rule: "{_short(hit.words)}")' for hit in score.rules[:2]]
-    if score.crisis >= 0.2 and not any(hit.crisis for hit in score.rules):
-        reasons.append(f"P(crisis) {score.crisis:.2f}")
-    label, urgency = score.category_label, score.urgency_label
-    wanted = {label, urgency, "crisis", "negative"}
     told = {hit.words.lower() for hit in score.rules}
-    for signal in sorted(score.signals, key=lambda signal: -signal.value):
-        head = signal.name.partition(":")[2].strip()
-        if head in wanted and signal.because.lower() not in told:
-            told.add(signal.because.lower())
-            reasons.append(f'reads {head}: "{_short(signal.because)}"')
+    words = _words_by_head(score)
+
+    def add(head: str, text: str) -> None:
+        said = next((each for each in words.get(head, ()) if each.lower() not in told), None)
+        if said is not None:
+            told.add(said.lower())
+            reasons.append(f'{text}: "{_short(said)}"')
+        elif head == _DANGER:
+            reasons.append(text)
+
+    if score.crisis >= WORTH_SAYING:
+        add(_DANGER, f"P(crisis) {score.crisis:.2f}")
+    if score.urgency_label in (Urgency.CRITICAL, Urgency.HIGH):
+        add(score.urgency_label, f"reads {score.urgency_label}")
+    add(score.category_label, str(score.category_label))
     reasons += [part.because for part in parts if part.name in {"repeat contact", "spread", "reach", "VIP"}]
     if not reasons:
-        reasons = [f"{label}, {urgency} urgency"]
+        reasons = [f"{score.category_label}, {score.urgency_label} urgency"]
     line = reasons[0][:WHY_LENGTH]
     for reason in reasons[1:]:
         if len(line) + len(reason) + 2 <= WHY_LENGTH:
             line += f"; {reason}"
     return line
+
+
+def _words_by_head(score: Score) -> dict[str, list[str]]:
+    """The words behind each label, strongest first; a signal is called "urgency: critical", or "crisis"."""
+    words: dict[str, list[str]] = {}
+    for signal in sorted(score.signals, key=attrgetter("value"), reverse=True):
+        head, _, label = signal.name.partition(": ")
+        if signal.because:
+            words.setdefault(_DANGER if head == "crisis" else label, []).append(signal.because)
+    return words
 
 
 def _short(words: str) -> str:

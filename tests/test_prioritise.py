@@ -44,7 +44,10 @@ def test_a_floor_rule_raises_the_cost_and_never_lowers_it():
     assert cost_of(score("question", "low", 0.01, rules=(FIRE,)), Weights())[0] > 10 * cost_of(calm, Weights())[0]
     grave = score("complaint", "critical", 0.9, p=0.97)
     weak = Hit(rule="double charge", urgency=Urgency.HIGH, crisis=False, words="charged twice")
-    assert cost_of(score("complaint", "critical", 0.9, p=0.97, rules=(weak,)), Weights())[0] == cost_of(grave, Weights())[0]
+    assert (
+        cost_of(score("complaint", "critical", 0.9, p=0.97, rules=(weak,)), Weights())[0]
+        == cost_of(grave, Weights())[0]
+    )
 
 
 def test_multipliers_are_capped_and_say_so():
@@ -80,7 +83,9 @@ def test_the_priority_table_is_the_configs():
 
 def test_the_costliest_waiting_post_leads_the_conversation():
     first = scored("1", given=score("question", "normal"))
-    worse = scored("2", given=score("complaint", "critical", 0.6), conversation="x:1", posted_at=NOW + timedelta(minutes=9))
+    worse = scored(
+        "2", given=score("complaint", "critical", 0.6), conversation="x:1", posted_at=NOW + timedelta(minutes=9)
+    )
     made = ticket(first, worse)
     assert (made.id, made.mention, made.posts, made.people) == ("x:1", "x:2", 2, 1)
     assert made.opened_at == made.waiting_since == NOW
@@ -123,7 +128,23 @@ def test_the_line_that_explains_names_rules_words_and_repetition_in_the_order_of
         signals=(Signal(name="urgency: critical", value=0.4, because="smoke everywhere"),),
     )
     _, parts = cost_of(given, Weights(), mention=mention(), context=Context(contacts=3))
-    assert why(given, parts) == 'fire (rule: "caught fire"); reads critical: "smoke everywhere"; contact 3 in 30 days'
+    assert why(given, parts) == (
+        'fire (rule: "caught fire"); P(crisis) 0.90; reads critical: "smoke everywhere"; contact 3 in 30 days'
+    )
+
+
+def test_the_line_says_nothing_of_a_danger_that_is_not_there():
+    calm = score(
+        "question",
+        "normal",
+        0.05,
+        signals=(
+            Signal(name="crisis: yes", value=0.9, because="Brightly"),
+            Signal(name="category: question", value=0.5, because="when?"),
+            Signal(name="urgency: normal", value=0.4, because="the"),
+        ),
+    )
+    assert why(calm, ()) == 'question: "when?"'
 
 
 def test_without_words_the_line_still_says_what_it_is():
