@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from markupsafe import escape
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
@@ -20,7 +21,7 @@ from pipeline.ports import Store
 from pipeline.web import actions, api, coverage, incidents, live, mentions, posts, queue, tickets
 from pipeline.web.actions import WhoAreYou
 from pipeline.web.pages import Pages
-from pipeline.web.security import Forged, KnownHosts, SafeHeaders, allowed_hosts
+from pipeline.web.security import HEADERS, Forged, KnownHosts, SafeHeaders, allowed_hosts
 
 ROUTERS = (
     queue.router,
@@ -54,6 +55,7 @@ def create_app(store: Store, config: Config, *, clock: Callable[[], datetime]) -
     app.add_exception_handler(TocsinError, _tell)
     app.add_exception_handler(HTTPException, _tell)
     app.add_exception_handler(RequestValidationError, _tell)
+    app.add_exception_handler(Exception, _confess)
     app.add_middleware(KnownHosts, hosts=allowed_hosts(config.web.address))
     app.add_middleware(SafeHeaders)
     return app
@@ -111,7 +113,7 @@ def _tell(request: Request, error: Exception) -> Response:
             back=visit.here if request.method != "GET" else "/",
         )
     except Transient:  # not even the message can be drawn with its frame: the store is what is away
-        return HTMLResponse(_BARE, status_code=503, headers={"retry-after": "5"})
+        return _bare(503, "The store does not answer", f"{words}. This page tries again every five seconds.")
     page.headers.update(headers)
     return page
 
@@ -128,8 +130,17 @@ def _told(error: Exception) -> tuple[int, str, str]:
     return status, headline, words[:1].upper() + words[1:]
 
 
-_BARE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta http-equiv="refresh" content="5"><title>Tocsin: the store does not answer</title>
-<link rel="stylesheet" href="/static/tocsin.css"><main class="message"><h1>The store does not answer</h1>
-<p>Nothing is lost: what was collected lies in the landing zone. This page tries again every five seconds.</p>
-<p>If it stays so, <code>tocsin doctor</code> says what is wrong.</p></main></html>"""
+def _confess(request: Request, error: Exception) -> Response:
+    """A mistake of ours: the log has the traceback, the page has none of it."""
+    return _bare(500, "Something is broken", "This is a mistake in Tocsin, and it is in the log of the pages.")
+
+
+def _bare(status: int, headline: str, words: str) -> Response:
+    """A page that needs neither the store nor a template."""
+    again = '<meta http-equiv="refresh" content="5">' if status == 503 else ""
+    html = f"""<!doctype html><html lang="en"><head><meta charset="utf-8">{again}<title>{headline} · Tocsin</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/static/tocsin.css">
+</head><body><main class="message"><h1>{headline}</h1><p>{escape(words)}</p>
+<p>Nothing that was collected is lost. If it stays so, <code>tocsin doctor</code> says what is wrong.</p>
+<p><a href="/">To the queue</a></p></main></body></html>"""
+    return HTMLResponse(html, status_code=status, headers={**HEADERS, **({"retry-after": "5"} if again else {})})

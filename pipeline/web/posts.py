@@ -38,6 +38,7 @@ _SPACE = re.compile(r"[^\S\u2028\u2029]+")
 _SEARCH = re.compile(r'(-?)"([^"]*)"?|(\S+)')
 
 Span = tuple[int, int]
+Found = tuple[str, str, int, int]  # a word folded, as written, and where it stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def reasons(score: Score) -> list[str]:
     """The words behind a score, as written: rules first, then the strongest signals."""
     signals = sorted(score.signals, key=lambda signal: -signal.value)[:4]
     told = [hit.words for hit in score.rules] + [signal.because for signal in signals]
-    return [words for because in told for words in re.split(r'"?, "?|[“”"]', because) if words.strip()]
+    return [because for because in told if because.strip()]
 
 
 def excerpt(text: str, *, strong: Iterable[str] = (), search: str = "", language: str = "und") -> Shown:
@@ -98,26 +99,29 @@ def line(text: str, length: int = 120) -> str:
 
 
 def _marked(text: str, strong: Iterable[str], search: str, language: str) -> list[Span]:
-    found = [(fold(match[0]), match[0], match.start(), match.end()) for match in _WORD.finditer(text)]
+    found: list[Found] = [(fold(match[0]), match[0], match.start(), match.end()) for match in _WORD.finditer(text)]
     spans: list[Span] = []
     for phrase in strong:
-        wanted = [fold(word) for word in _WORD.findall(phrase)]
-        spans += _runs([word for word, *_ in found], wanted, found)
+        spans += _said(phrase, found) or [span for part in phrase.split(", ") for span in _said(part, found)]
     phrases, words = _searched(search)
     for wanted in phrases:
-        spans += _runs([word for word, *_ in found], wanted, found)
+        spans += _runs(wanted, found)
     forms = set().union(*map(stems_of, words)) if words else set()
     if forms:
         spans += [(start, end) for _, word, start, end in found if stem(visible(word), language) in forms]
     return _joined(spans)
 
 
-def _runs(words: Sequence[str], wanted: Sequence[str], found: Sequence[tuple[str, str, int, int]]) -> list[Span]:
-    if not wanted:
-        return []
+def _said(phrase: str, found: Sequence[Found]) -> list[Span]:
+    return _runs([fold(word) for word in _WORD.findall(phrase)], found)
+
+
+def _runs(wanted: Sequence[str], found: Sequence[Found]) -> list[Span]:
+    """Where these words stand one after the other, whatever is between them."""
     size = len(wanted)
-    starts = (i for i in range(len(words) - size + 1) if list(words[i : i + size]) == list(wanted))
-    return [(found[i][2], found[i + size - 1][3]) for i in starts]
+    words = [word for word, *_ in found]
+    starts = range(len(words) - size + 1) if wanted else ()
+    return [(found[i][2], found[i + size - 1][3]) for i in starts if words[i : i + size] == list(wanted)]
 
 
 def _searched(search: str) -> tuple[list[list[str]], list[str]]:

@@ -151,7 +151,7 @@ def _product(rank: Rank) -> str:
 
 def _largest(items: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
     pairs = sorted(items, key=lambda pair: -pair[1])
-    return tuple((str(label), p) for label, p in pairs[:3] if p >= 0.01)
+    return tuple((str(label), p) for label, p in pairs[:3] if p >= 0.01 or label == pairs[0][0])
 
 
 def held_words(holder: str, until: datetime, now: datetime) -> str:
