@@ -129,7 +129,7 @@ def file_source(name: str, paths: Sequence[str], columns: Mapping[str, str]) -> 
     """The adapter of files that are imported rather than listened to."""
     from pipeline.sources.files import FilesSource
 
-    return FilesSource(name, tuple(paths), columns)
+    return FilesSource(name, tuple(paths), columns, whole=True)
 
 
 def notifier_of(channel: settings.ChannelSettings, clock: Callable[[], datetime]) -> Notifier:
@@ -157,13 +157,18 @@ def classifier(path: Path | None = None) -> Classifier:
 
 
 def train(data: Path, out: Path, *, version: str, progress: Callable[[str, float], None]) -> object:
-    """Train a model from the data in a folder; returns the report that prints itself. Raises ``ModelRefused``."""
+    """Train a model from the data in a folder; returns the report that prints itself.
+
+    Raises ``ConfigError`` for a model that may not stand where it is told to, ``ModelRefused``.
+    """
     from models.train import train as fit
 
     import models
 
     try:
         return fit(data, out, progress=progress, version=version)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     except models.ArtefactError as error:
         raise ModelRefused(str(error)) from error
 
