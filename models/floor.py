@@ -1,0 +1,223 @@
+"""The floor: named rules of grave wording in eight languages. A rule may raise urgency, never lower it.
+
+``floor.toml`` holds the phrases. A phrase is a row of words: ``burn*`` any ending, ``hand|arm`` either, ``..`` up to
+four words between, ``(my|her)`` may be missing. Both sides are folded, so diacritics may be typed or not. A rule does
+not fire where one of its *unless* phrases, or a negation just before, covers the place.
+
+A post costs little: each phrase has one anchor (its longest word), a token is looked up once, and only posts that
+hold an anchor are searched, only for the phrases of that anchor.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from models.outcome import Hit
+from models.text import HANDLE, LINK, MAIL, fold, pieces, tokens
+
+LEXICON = Path(__file__).with_name("floor.toml")
+LANGUAGES = ("en", "de", "tr", "pl", "es", "fr", "pt", "it")
+Fired = tuple[tuple[int, str], ...]
+"""Numbers of rules with the words that made them fire."""
+_GAP = r"(?:[^ .]+ ){0,4}?"  # four words reach over a clause; the mark of a sentence's end is never crossed
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[\U0001f300-\U0001faff]")
+_STOP = re.compile(r"[.!?;:]['\")\]]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One phrase of one rule in one language; ``rule`` is its number."""
+
+    rule: int
+    language: str
+    pattern: re.Pattern[str]
+    anchors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A named danger; a ``weak`` one is a feature of the model and never fires by itself."""
+
+    name: str
+    urgency: Literal["critical", "high"]
+    crisis: bool
+    weak: bool
+    unless: dict[str, re.Pattern[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one token is to the floor: its folded words and the phrases it anchors."""
+
+    words: str
+    phrases: tuple[int, ...]
+
+
+def spoken(language: str) -> tuple[str, ...]:
+    """The languages whose phrases are searched: its own and English, which people mix in; all where it is not known."""
+    if language == "und":
+        return LANGUAGES
+    return (language, "en") if language in LANGUAGES and language != "en" else ("en",)
+
+
+def _element(element: str) -> tuple[str, tuple[str, ...]]:
+    """The pattern of one element of a phrase (with the blank after it) and its alternatives."""
+    if element == "..":
+        return _GAP, ()
+    optional = element.startswith("(")
+    words = tuple(fold(word) for word in element.strip("()").split("|"))
+    body = "|".join(re.escape(word[:-1]) + r"[^ .]*" if word.endswith("*") else re.escape(word) for word in words)
+    return (f"(?:(?:{body}) )?", ()) if optional else (f"(?:{body}) ", words)
+
+
+def _compiled(phrase: str) -> tuple[str, tuple[str, ...]]:
+    """The pattern of a phrase over blank-separated words, and the alternatives of its anchor."""
+    built = ""
+    anchors: tuple[str, ...] = ()
+    for element in phrase.split():
+        pattern, words = _element(element)
+        built += pattern
+        if words and min(map(len, words)) > (min(map(len, anchors)) if anchors else 0):
+            anchors = words
+    return built, anchors
+
+
+class Lexicon:
+    """The rules of ``floor.toml``, ready to search; tokens met before are remembered."""
+
+    def __init__(self, path: Path = LEXICON) -> None:
+        self.rules: list[Rule] = []
+        self.phrases: list[Phrase] = []
+        self._whole: dict[str, set[int]] = {}
+        self._starts: dict[str, set[int]] = {}
+        self._entries: dict[str, Entry] = {}
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        self._denied = {
+            language: re.compile(rf"(?:^| )(?:{'|'.join(fold(word) for word in words.split())}) (?:[^ .]+ )?$")
+            for language, words in content["negation"]["before"].items()
+        }
+        self._denied_after = {
+            language: re.compile(rf"(?:[^ .]+ )?(?:{'|'.join(fold(word) for word in words.split())}) ")
+            for language, words in content["negation"]["after"].items()
+        }
+        for number, rule in enumerate(content["rule"]):
+            self._add(number, rule)
+
+    def _add(self, number: int, rule: dict[str, object]) -> None:
+        unless: dict[str, re.Pattern[str]] = {}
+        for language in LANGUAGES:
+            wordings = rule.get(language)
+            if not isinstance(wordings, dict):
+                continue
+            for phrase in wordings.get("match", ()):
+                built, anchors = _compiled(phrase)
+                for anchor in anchors:
+                    known = self._starts if anchor.endswith("*") else self._whole
+                    known.setdefault(anchor.rstrip("*"), set()).add(len(self.phrases))
+                self.phrases.append(Phrase(number, language, re.compile(f"(?<= ){built}"), anchors))
+            if wordings.get("unless"):
+                harmless = "|".join(_compiled(phrase)[0] for phrase in wordings["unless"])
+                unless[language] = re.compile(f"(?<= )(?:{harmless})")
+        urgency: Literal["critical", "high"] = "critical" if rule["urgency"] == "critical" else "high"
+        self.rules.append(Rule(str(rule["name"]), urgency, bool(rule["crisis"]), bool(rule.get("weak")), unless))
+
+    def entry(self, token: str) -> Entry:
+        """What one token is to the floor."""
+        known = self._entries.get(token)
+        if known is None:
+            if len(self._entries) > 1 << 18:
+                self._entries.clear()
+            known = self._entries[token] = self._read(token)
+        return known
+
+    def _read(self, token: str) -> Entry:
+        masked = pieces(token)
+        if HANDLE in masked or LINK in masked or MAIL in masked:
+            return Entry("", ())
+        words = _WORD.findall(fold(token))
+        found: set[int] = set()
+        for word in words:
+            found |= self._whole.get(word, set())
+            for length in range(2, len(word) + 1):
+                found |= self._starts.get(word[:length], set())
+        stop = [". "] if words and _STOP.search(token) else []
+        return Entry("".join(f"{word} " for word in words) + "".join(stop), tuple(sorted(found)))
+
+    def search(self, post: Sequence[str], language: str) -> Iterator[tuple[int, str]]:
+        """The number of each rule that fires on the tokens of a post, weak ones too, with its words as written."""
+        entries = [self.entry(token) for token in post]
+        anchored = {number for entry in entries for number in entry.phrases}
+        if not anchored:
+            return
+        heard = spoken(language)
+        text = ""
+        fired: set[int] = set()
+        for number in sorted(anchored):
+            phrase = self.phrases[number]
+            if phrase.language not in heard or phrase.rule in fired:
+                continue
+            text = text or " " + "".join(entry.words for entry in entries)
+            for found in phrase.pattern.finditer(text):
+                if not self._harmless(phrase, text, found.start(), found.end()):
+                    fired.add(phrase.rule)
+                    yield phrase.rule, _as_written(post, entries, found.start(), found.end())
+                    break
+
+    def _harmless(self, phrase: Phrase, text: str, start: int, end: int) -> bool:
+        before = self._denied.get(phrase.language)
+        if before is not None and before.search(text, max(0, start - 40), start):
+            return True
+        after = self._denied_after.get(phrase.language)
+        if after is not None and after.match(text, end):
+            return True
+        unless = self.rules[phrase.rule].unless.get(phrase.language)
+        return unless is not None and any(m.start() < end and start < m.end() for m in unless.finditer(text))
+
+
+def _as_written(post: Sequence[str], entries: Sequence[Entry], start: int, end: int) -> str:
+    """The tokens that cover a place of the folded text."""
+    at = 1
+    covered: list[str] = []
+    for token, entry in zip(post, entries, strict=True):
+        if at < end and at + len(entry.words) > start and entry.words:
+            covered.append(token)
+        at += len(entry.words)
+    return " ".join(covered).strip(".,;:!?\"'()")
+
+
+@lru_cache(maxsize=1)
+def lexicon() -> Lexicon:
+    """The shipped lexicon, read once."""
+    return Lexicon()
+
+
+def fired(post: Sequence[str], language: str) -> Fired:
+    """The number of each rule that fires on the tokens of a post, weak ones too, and the words that made it fire."""
+    return tuple(lexicon().search(post, language))
+
+
+def hits_among(found: Fired) -> tuple[Hit, ...]:
+    """The hits of fired rules, gravest first; a weak rule gives none."""
+    rules = lexicon().rules
+    strong = [
+        Hit(rule=rules[number].name, urgency=rules[number].urgency, crisis=rules[number].crisis, words=words)
+        for number, words in found
+        if not rules[number].weak
+    ]
+    return tuple(sorted(strong, key=lambda hit: (hit.urgency, not hit.crisis, hit.rule)))
+
+
+def hits(text: str, language: str) -> tuple[Hit, ...]:
+    """The floor rules that fire on a post in a language (ISO code, ``und`` if not known), gravest first."""
+    return hits_among(fired(tokens(text), language))
+
+
+def hits_of(texts: Sequence[str], languages: Sequence[str]) -> list[tuple[Hit, ...]]:
+    """The floor rules that fire on each post, in the order of the posts."""
+    return [hits(text, language) for text, language in zip(texts, languages, strict=True)]

@@ -1,0 +1,67 @@
+"""Raw posts as the models read them: folded pieces of words with handles, links and digits masked."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+LINK, HANDLE, MAIL = "<link>", "<handle>", "<mail>"
+
+# NFKD leaves these letters whole; people type them with and without.
+_LETTERS = str.maketrans({"ı": "i", "ł": "l", "ß": "ss", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "’": "'", "‘": "'", "´": "'"})
+_LINK = re.compile(r"https?://|www\.|pic\.twitter\.com|\bt\.co/|\b[a-z0-9-]+\.(?:com|ly|it|co|de|net|org)/\S")
+_MAIL = re.compile(r"\w@\w[\w-]*\.\w")
+_HANDLE = re.compile(r"@\w")
+_CAMEL = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])")
+_STRETCHED = re.compile(r"(\D)\1{2,}")
+# Words with inner apostrophes, digits, marks that carry tone or money, and single other symbols (emoji).
+_PIECE = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+|\.\.+|[!?…€$£₺%+]|[^\x00-\xff]")
+_DULL = re.compile("[‐-‧‰-⁞\ufe00-\ufe0f\u200b-\u200f\u2060\ufeff\U0001f3fb-\U0001f3ff]")
+LONGEST_PIECE = 40
+"""Characters of one piece that are read; longer ones are noise or scripts without blanks."""
+LONGEST_TEXT = 4000
+"""Characters of one post that are read: more than any network's post or review needs, so that none can stall a batch."""
+
+
+@lru_cache(maxsize=1 << 16)
+def fold(text: str) -> str:
+    """Lower case without diacritics, one spelling for ı ł ß æ œ and apostrophes."""
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text.lower())
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).lower().translate(_LETTERS)
+
+
+def tokens(text: str) -> list[str]:
+    """The blank-separated tokens of a post, as its author wrote them."""
+    return text[:LONGEST_TEXT].split()
+
+
+def pieces(token: str) -> tuple[str, ...]:
+    """The masked, folded pieces of one token: words, digit masks, tone marks, emoji; may be empty.
+
+    ``pieces("@acme!!") == ("<handle>", "!", "!")``; ``pieces("49,90€") == ("00", "00", "€")``.
+    """
+    mark = ""
+    if "@" in token:
+        if _MAIL.search(token):
+            return (MAIL,)
+        if _HANDLE.search(token):
+            mark, token = HANDLE, re.sub(r"@[\w.]*\w", " ", token)
+    if "/" in token or "www." in token.lower():
+        found = _LINK.search(token.lower())
+        if found:
+            return (*pieces(token[: found.start()]), LINK)
+    if "#" in token:
+        token = _CAMEL.sub(" ", token)
+    found_pieces = _PIECE.findall(_STRETCHED.sub(r"\1\1", fold(token)))
+    kept = [_mask(piece) for piece in found_pieces if not _DULL.match(piece)]
+    return (mark, *kept) if mark else tuple(kept)
+
+
+def _mask(piece: str) -> str:
+    """Digits become zeros (their number, up to four, tells a price from a year from an order); long pieces are cut."""
+    if piece[0].isdigit():
+        return "0" * min(len(piece), 4) if piece not in {"1", "2", "3", "4", "5", "24", "48", "112", "911", "999"} else piece
+    return piece[:LONGEST_PIECE]

@@ -1,0 +1,156 @@
+"""Train the model: ``python -m models.train --data ../shared/data --out models/starter``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from models import artefact, classifier, corpus, fit
+from models.evaluate import Measured, measure, probabilities
+from models.features import LANGUAGES
+from models.outcome import Head
+
+VERSION = "starter-2026-11-25"
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops", "vaderSentiment")
+SMALLEST_SLICE = 50
+"""Posts a slice must have to be reported: below, a figure says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a training made: the model's version, its rows and its out-of-fold figures by slice of the rows."""
+
+    version: str
+    rows: int
+    complete: bool
+    slices: tuple[tuple[str, Measured], ...]
+
+
+def _quiet(_step: str, _share: float) -> None:
+    """Nobody watches."""
+
+
+def train(data: Path | None, out: Path, *, progress: fit.Progress | None = None, version: str = VERSION) -> Report:
+    """Train from the labels under ``data`` and the authored corpus, write the artefact to ``out``, report out-of-fold figures.
+
+    Without the labels a weaker model comes from the authored corpus alone; it is refused as the starter (``ValueError``).
+    """
+    tell = progress or _quiet
+    found = corpus.read(data)
+    if not found.complete and out.resolve() == artefact.STARTER.resolve():
+        raise ValueError(
+            f"{data} holds no {corpus.LABELS_FILE}: a model from the authored corpus alone is weaker than the starter "
+            f"and may not replace it; name another folder with --out, or the data with --data"
+        )
+    report, weights = fitted(found, progress=tell, version=version)
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for field in fields(weights):
+        array = getattr(weights, field.name)
+        arrays[field.name] = array.astype(np.float16) if field.name.startswith(("word_", "letter_")) else array
+    artefact.save(out, arrays, _manifest(found, report))
+    tell("saved", 1.0)
+    return report
+
+
+def fitted(found: corpus.Corpus, *, progress: fit.Progress, version: str) -> tuple[Report, classifier.Weights]:
+    """The weights from all rows of a corpus, and what models that had not seen a row say of it."""
+    rows = found.rows
+    texts, languages = [row.text for row in rows], [row.language for row in rows]
+    labels = fit.targets(rows)
+    fold = fit.folds_of(corpus.groups(texts))
+    progress("grouped", 1.0)
+    made = fit.design(texts, languages)
+    progress("read", 1.0)
+    even = np.ones(len(rows))
+    scores = fit.out_of_fold(made, labels, fold, even, progress)
+    final = np.zeros_like(scores)
+    for number in range(int(fold.max()) + 1):
+        seen = fold != number
+        stack = fit.second_layer(scores[seen], made.fired[seen], _chosen(labels, seen), even[seen])
+        final[~seen] = stack.final(scores[~seen], made.fired[~seen])
+    stack = fit.second_layer(scores, made.fired, labels, even)
+    layer = fit.first_layer(made.matrix, labels, even)
+    progress("fitted", 1.0)
+    report = Report(version=version, rows=len(rows), complete=found.complete, slices=_slices(rows, final, labels))
+    return report, fit.weights(made, layer, stack)
+
+
+def _chosen(labels: dict[Head, NDArray[np.intp]], kept: NDArray[np.bool_]) -> dict[Head, NDArray[np.intp]]:
+    return {head: label[kept] for head, label in labels.items()}
+
+
+def _slices(rows: Sequence[corpus.Row], final: NDArray[np.float64], labels: dict[Head, NDArray[np.intp]]) -> tuple[tuple[str, Measured], ...]:
+    natural = np.array([row.natural for row in rows])
+    authored = np.array([row.source == "authored" for row in rows])
+    language = np.array([row.language for row in rows])
+    masks = {"all rows": np.ones(len(rows), np.bool_), "natural rate": natural, "labels": ~authored, "authored (hard)": authored}
+    masks |= {f"{spoken}": language == spoken for spoken in LANGUAGES}
+    return tuple(
+        (name, measure(probabilities(final[mask]), _chosen(labels, mask)))
+        for name, mask in masks.items()
+        if mask.sum() >= SMALLEST_SLICE
+    )
+
+
+def _manifest(found: corpus.Corpus, report: Report) -> dict[str, object]:
+    return {
+        "version": report.version,
+        "rows": report.rows,
+        "complete": report.complete,
+        "data": [{"file": name, "sha256": digest, "rows": count} for name, digest, count in found.files],
+        "libraries": {name: metadata.version(name) for name in LIBRARIES},
+        "out_of_fold": {name: asdict(measured) for name, measured in report.slices},
+    }
+
+
+def printed(report: Report, console: Console) -> None:
+    """The report as a table, a line per slice."""
+    table = Table(title=f"{report.version}: {report.rows} rows, out-of-fold, near-duplicates kept together")
+    for title in ("slice", "posts", "sentiment F1", "category F1", "urgency F1", "urgent AP", "urgent in top 5/10/20/30 %", "crisis AP", "crisis recall"):
+        table.add_column(title, justify="left" if title == "slice" else "right")
+    for name, found in report.slices:
+        depths = " ".join(f"{recall:.2f}" for recall in found.urgent_recall)
+        figures = (found.sentiment_f1, found.category_f1, found.urgency_f1, found.urgent_ap)
+        table.add_row(name, str(found.posts), *(f"{figure:.3f}" for figure in figures), depths, f"{found.crisis_ap:.3f}", f"{found.crisis_recall:.2f}")
+    console.print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; 0 when a model was written, 2 when it was refused."""
+    parser = argparse.ArgumentParser(prog="python -m models.train", description="Train the triage model.")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with triage_labels/train.tsv")
+    parser.add_argument("--out", type=Path, default=artefact.STARTER, help="folder for the artefact")
+    parser.add_argument("--version", default=VERSION, help="name of the model")
+    chosen = parser.parse_args(arguments)
+    errors = Console(stderr=True)
+    with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=errors) as bars:
+        tasks = {}
+
+        def show(step: str, share: float) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step, total=1.0)
+            bars.update(tasks[step], completed=share)
+
+        try:
+            report = train(chosen.data, chosen.out, progress=show, version=chosen.version)
+        except ValueError as error:
+            errors.print(str(error), style="red")
+            return 2
+    if not report.complete:
+        errors.print("No labels found: this model knows the authored corpus alone and is weaker.", style="yellow")
+    printed(report, Console(width=150))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
