@@ -44,7 +44,7 @@ AT_ONCE = KEPT // (READ + 2)  # texts whose tokens surely fit: one for two chara
 
 # What sources write for languages that have another code here, and for "no language".
 _ALIASES = {"in": "id", "iw": "he", "ji": "yi", "fil": "tl", "nb": "no", "nn": "no", "cmn": "zh", "jp": "ja"}
-_NO_WORD = re.compile(r"@|https?:|www\.|pic\.twitter", re.IGNORECASE)
+_NO_WORD = re.compile(r"[A-Za-z0-9._%+-]*@[\w.@-]*|(?:https?:|www\.|pic\.twitter)\S*", re.IGNORECASE)
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’·-][^\W\d_]+)*['’]?")  # "l'eau", "kart'ım", "e-mail"
 
 
@@ -158,7 +158,7 @@ def _words(token: str) -> str:
     word = token.strip('.,;:!?"()#*…„“”«»')
     if word.isalpha():
         return word.lower()
-    return "" if _NO_WORD.search(token) else " ".join(_LETTERS.findall(token.lower()))
+    return " ".join(_LETTERS.findall(_NO_WORD.sub(" ", token.lower())))
 
 
 def _known_code(hint: str) -> str:

@@ -45,6 +45,7 @@ def test_handles_links_digits_emoji_and_shouting_change_nothing(expected: str) -
         ("Mijn pakket is nog steeds niet aangekomen en niemand reageert", "nl"),
         ("Мне до сих пор не вернули деньги за отменённый рейс", "ru"),
         ("アプリがまた落ちています。どうにかしてください", "ja"),
+        ("かしこまりました。お試しください。https://t.co/mUMGYdqPEM ET https://t.co/kp0Ug6rMsZ", "ja"),
         ("لم يصلني الرد حتى الآن من خدمة العملاء", "ar"),
     ],
 )
