@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from textwrap import shorten
 
 from pipeline.config import Weights
 from pipeline.domain import Incident, Part, ScoredMention, Urgency
@@ -14,6 +15,7 @@ from pipeline.text import fold
 FRESH = timedelta(hours=24)  # an archive that is imported wakes nobody
 QUIET = timedelta(hours=6)  # an incident without a new grave post this long is over
 BIG_REACH = 100_000
+TITLE_LENGTH = 70  # characters of a post in a title
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,5 +115,6 @@ def severity_parts(items: Sequence[ScoredMention], *, posts: int, people: int) -
 
 
 def _title(item: ScoredMention, cause: str) -> str:
+    """The cause with the words behind it: the rule's, else how the post begins."""
     words = next((hit.words for hit in item.score.rules if hit.rule == cause), "")
-    return f"{cause}: {words}" if words else cause
+    return f"{cause}: {words or shorten(item.mention.text, TITLE_LENGTH, placeholder=' …')}"

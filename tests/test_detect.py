@@ -28,6 +28,7 @@ def test_one_grave_post_opens_an_incident_with_its_rule_and_severity_in_parts():
 def test_a_high_crisis_probability_is_enough_without_a_rule():
     (opened,) = found([scored(given=score("complaint", "critical", 0.85))])
     assert opened.cause == "grave post"
+    assert opened.title == "grave post: my brightly broke"
     assert "0.85" in opened.rule
 
 
