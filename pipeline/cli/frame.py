@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 OK, FAILED, WRONG = 0, 1, 2
 """Exit codes: all well; something failed; wrong usage or configuration."""
 
+MOST_COMPLAINTS = 10
 INTERRUPTED = 130  # what shells expect of Ctrl-C: 128 + SIGINT
 
 ConfigOption = Annotated[
@@ -72,6 +74,14 @@ def debugging() -> bool:
 def complain(message: str) -> None:
     """One error, on standard error."""
     print(f"tocsin: {message}", file=sys.stderr)
+
+
+def complain_of(messages: Sequence[str]) -> None:
+    """Errors of one pass, a line each; when very many fail, the first ones tell why."""
+    for message in messages[:MOST_COMPLAINTS]:
+        complain(message)
+    if len(messages) > MOST_COMPLAINTS:
+        complain(f"and {len(messages) - MOST_COMPLAINTS} more")
 
 
 def fail(code: int) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.frame import FAILED, ConfigOption, JsonOption, assembled, complain, config_of, fail
+from pipeline.cli.frame import FAILED, ConfigOption, JsonOption, assembled, complain, complain_of, config_of, fail
 from pipeline.cli.render import counted, one_line, plain, print_json, print_table, progress, span
 from pipeline.errors import ConfigError
 
@@ -42,10 +42,7 @@ def run(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOption = 
         print_json({**plain(listened), "errors": {pair: str(error) for pair, error in errors.items()}})
     else:
         _print_listened(listened)
-    for pair, error in errors.items():
-        complain(f"{pair}: {error}")
-    for refused in listened.triaged.refused:
-        complain(refused)
+    complain_of([*(f"{pair}: {error}" for pair, error in errors.items()), *listened.triaged.refused])
     if errors or listened.triaged.refused:
         fail(FAILED)
 
@@ -151,8 +148,7 @@ def import_files(
             print_json(done)
         else:
             _print_imported(done)
-        for refused in done.triaged.refused:
-            complain(refused)
+        complain_of(done.triaged.refused)
         if done.triaged.refused:
             fail(FAILED)
 
