@@ -94,7 +94,7 @@ def test_forgetting_words_when_memory_is_full_changes_no_answer(monkeypatch: pyt
 
 def test_the_evidence_of_a_word_is_that_of_the_library() -> None:
     library = LanguageIdentifier.from_model_file(MODEL_FILE)
-    detector = Detector()
+    detector = language._detector()
     for word in ("wurde", "można", "pudding"):
         ours = detector._sums([[word]])[0] + detector._prior
         theirs = dict(library.rank(f" {word} "))
