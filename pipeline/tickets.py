@@ -95,9 +95,9 @@ def _waiting_since(existing: Ticket, draft: Ticket) -> datetime | None:
     since, known = draft.waiting_since, existing.waiting_since
     if since is None or (existing.answered_at is not None and existing.answered_at >= draft.last_at):
         return None
-    done = max((at for at in (existing.answered_at, existing.resolved_at) if at is not None), default=None)
-    if done is not None and since <= done < draft.last_at:
-        return known if known is not None and known > done else draft.last_at
+    for done in (existing.answered_at, existing.resolved_at):
+        if done is not None and since <= done < draft.last_at:
+            since = known if known is not None and known > done else draft.last_at
     # The resolution that a post took back is gone, what was posted before it still needs nothing.
     return max(since, known) if known is not None and existing.reopened_at is not None else since
 
