@@ -6,11 +6,13 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from pipeline.domain import Author, Mention
 from pipeline.language import detect
 
 TEXT_LIMIT = 50_000  # characters; the longest article comment is far below, a paste of a log file is not
+SHORT = 60  # characters; in longer texts one name outweighs nothing
 NAME_LIMIT = 200  # characters of a display name or handle; networks allow 50 to 100
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
@@ -32,7 +34,8 @@ def normalise(mentions: Sequence[Mention], *, known: Mapping[str, str]) -> Norma
     ``known`` gives the conversation of mentions indexed before, at least of the batch's own ids and those they reply to.
     """
     texts = [clean(mention.text)[:TEXT_LIMIT] for mention in mentions]
-    languages = detect(texts, [mention.language for mention in mentions])
+    told = [_without_brand(text, mention.brand) for mention, text in zip(mentions, texts, strict=True)]
+    languages = detect(told, [mention.language for mention in mentions])
     threads = _Threads(mentions, known)
     return Normalised(
         mentions=tuple(
@@ -59,6 +62,17 @@ def clean(text: str) -> str:
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
         text = _NOT_TEXT.sub("", _LINE_ENDS.sub("\n", text))
     return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip()
+
+
+def _without_brand(text: str, brand: str) -> str:
+    """A short text without the brand's name, which is in no language but looks as if: "Amo mi Brightly"."""
+    return _name(brand).sub(" ", text) if len(text) < SHORT and brand.strip() else text
+
+
+@lru_cache(maxsize=1024)
+def _name(brand: str) -> re.Pattern[str]:
+    """Any word of a brand's name, whatever ending it has."""
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, brand.split()))})", re.IGNORECASE)
 
 
 def _clean_author(author: Author) -> Author:

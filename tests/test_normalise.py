@@ -70,6 +70,13 @@ def test_the_language_is_detected_and_the_sources_tag_is_not_trusted_alone() -> 
     assert only("😡😡", language="en").language == "und"
 
 
+def test_the_brands_name_does_not_pass_for_a_language() -> None:
+    assert only("Cepillos tipo brightly", brand="Other").language == "en"
+    assert only("Cepillos tipo brightly", brand="Brightly").language == "es"
+    assert only("Amo mi Brightly", brand="Brightly", language="und").language == "und"
+    assert only("my lamp is broken", brand=" ").language == "en"
+
+
 def test_order_and_every_other_field_are_kept() -> None:
     posts = [mention(str(number), f"post number {number} about brightly", likes=number) for number in range(5)]
     found = normalise(posts, known={})
