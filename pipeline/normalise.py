@@ -92,17 +92,19 @@ class _Threads:
 
     def conversation(self, mention: Mention) -> str:
         """The source's conversation; else that of what it replies to; else its own id."""
-        path: dict[str, None] = {}  # in order
+        path: dict[str, None] = {}  # ids on the way up, in order
         place = mention.id
-        while place not in self._found:
+        root = self._found.get(place)
+        while root is None:
             path[place] = None
             above = self._above(place)
             if above == place or _given(self._batch.get(place)):
-                self._found[place] = above
+                root = above
             elif above in path:  # replies in a circle: a source's mistake, but they talk to each other
-                self._found[above] = min(list(path)[list(path).index(above) :])
-            place = above if place not in self._found else place
-        root = self._found[place]
+                root = min(list(path)[list(path).index(above) :])
+            else:
+                place = above
+                root = self._found.get(place)
         self._found.update(dict.fromkeys(path, root))
         return root
 
