@@ -101,6 +101,8 @@ class _Reading:
         """The head first, with two thirds of the budget while gaps wait, then the gaps."""
         waiting = self._store.gaps(self._source.name, self._query.name)
         reserved = -(-self._pages // 3) if waiting else 0
+        if waiting and self._pages == 1:  # of one page the head would leave nothing, ever
+            self._left = 2
         self._walk_head(max(1, self._pages - reserved))
         while self._left and (gaps := self._store.gaps(self._source.name, self._query.name)):
             self._walk_gap(gaps[0])
@@ -108,7 +110,7 @@ class _Reading:
     def _walk_head(self, budget: int) -> None:
         """From the newest post back to the watermark. The first page with posts moves it, together with the gap below."""
         base, window = self.cursor, Window(newer_than=self.cursor.watermark)
-        tokens: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         for _ in range(budget):
             page = self._fetch(window)
             batch = self._land(page)
@@ -119,14 +121,14 @@ class _Reading:
             self._gap = gap if gap is not None and gap.open else None
             if page.next_token is None:
                 return
-            window = replace(window, token=self._fresh(page.next_token, tokens))
+            window = replace(window, token=self._fresh(page, page.next_token, seen))
         self._out_of_budget()
 
     def _walk_gap(self, gap: Gap) -> None:
         """From the top of a gap down to its bottom."""
         self._gap = gap
         window = Window(newer_than=gap.newer_than, older_than=gap.older_than)
-        tokens: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         while self._left:
             page = self._fetch(window)
             batch = self._land(page)
@@ -143,7 +145,7 @@ class _Reading:
                 self._gap = None
                 return
             self._gap = after or self._gap
-            window = replace(window, token=self._fresh(page.next_token, tokens))
+            window = replace(window, token=self._fresh(page, page.next_token, seen))
         self._out_of_budget()
 
     def _below(self, page: Page, base: Cursor) -> Gap | None:
@@ -223,10 +225,12 @@ class _Reading:
         self._store.save_progress(cursor, gaps=gaps, batch=batch)
         self.cursor = cursor
 
-    def _fresh(self, token: str, tokens: set[str]) -> str:
-        if token in tokens:
+    def _fresh(self, page: Page, token: str, seen: set[tuple[str, str]]) -> str:
+        """The token, unless a walk that has been there before would go on in circles."""
+        marks = {("token", token)} | ({("oldest", page.oldest)} if page.oldest is not None else set())
+        if marks & seen:
             raise SourceRefused(self._loop(token))
-        tokens.add(token)
+        seen |= marks
         return token
 
     def _loop(self, token: str) -> str:
@@ -305,12 +309,13 @@ def parse_batch(source: Source, query: Query, records: Sequence[Raw | str], *, b
             mentions.setdefault(mention.id, mention)
         else:
             doubtful.append(mention)
-    answers = [mention for mention in doubtful if mention.in_reply_to in mentions]
-    for mention in answers:
-        mentions.setdefault(mention.id, mention)
-    return Parsed(
-        mentions=tuple(mentions.values()), dead_letters=tuple(letters), unmatched=len(doubtful) - len(answers)
-    )
+    unmatched = 0
+    for mention in sorted(doubtful, key=lambda mention: mention.posted_at):  # an answer may answer an answer
+        if mention.in_reply_to in mentions:
+            mentions.setdefault(mention.id, mention)
+        else:
+            unmatched += 1
+    return Parsed(mentions=tuple(mentions.values()), dead_letters=tuple(letters), unmatched=unmatched)
 
 
 def _parsed(source: Source, query: Query, raw: Raw | str, *, collected_at: datetime) -> Mention:

@@ -92,6 +92,7 @@ class LandingZone:
 
 def _write_local(path: Path, content: bytes) -> None:
     """Whole or not at all: a temporary file, its bytes on the disk, then its name, then the folder's entry."""
+    missing = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     try:
@@ -103,11 +104,16 @@ def _write_local(path: Path, content: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    for folder in (path.parent, *(folder.parent for folder in missing)):  # a new folder is an entry of the one above
+        _flush_folder(folder)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def _record(line: str) -> Raw | str:

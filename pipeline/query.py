@@ -17,6 +17,8 @@ from pipeline.text import fold, visible
 
 _PLAIN = re.compile(r"[^\W_]+", re.UNICODE)
 _OPERATORS = frozenset({"OR", "AND", "NOT"})
+_ACCUSATIVE = re.compile(r"\w+ę\b", re.IGNORECASE)
+_BETWEEN = r"[\W_]{0,2}"  # two words of a phrase: green basket, green-basket, GreenBasket
 _HASHTAG = re.compile(r"#(\w+)")
 _CAMEL = re.compile(r"[A-ZÀ-ÞĞİŞŁŻŹĆŚŃ]?[^\W\dA-ZÀ-ÞĞİŞŁŻŹĆŚŃ]+|[A-Z]{2,}(?![a-z])|\d+", re.UNICODE)
 
@@ -28,11 +30,12 @@ class Syntax:
     name: str
     either: bool = True  # whether it knows OR; else each name is a search of its own
     handles: bool = True  # whether @name is a term of its own
+    phrases_excluded: bool = True  # whether -"a phrase" is known; else the matcher alone excludes it
     languages: bool = False  # whether lang:xx is known
     length: int | None = None  # most characters of one search
 
 
-ALGOLIA = Syntax(name="Algolia", either=False, handles=False)
+ALGOLIA = Syntax(name="Algolia", either=False, handles=False, phrases_excluded=False)
 WEB = Syntax(name="web search", handles=False)
 
 
@@ -51,7 +54,9 @@ def compile_query(query: Query, syntax: Syntax) -> tuple[str, ...]:
         raise ConfigError(
             f"query {query.name!r} has nothing to search {syntax.name} for; give it a name in any = [...]"
         )
-    tail = "".join(f" {_term(part)}" for part in query.all) + "".join(f" -{_term(part)}" for part in query.none)
+    excluded = [part for part in query.none if syntax.phrases_excluded or len(_folded_words(part)) == 1]
+    tail = "".join(f" {_required(part, syntax)}" for part in query.all)
+    tail += "".join(f" -{_term(part)}" for part in excluded)
     if syntax.languages and query.languages:
         # "und" is what a network says of posts too short to tell: they are asked for as well and judged here.
         tail += f" ({' OR '.join(f'lang:{language}' for language in (*query.languages, 'und'))})"
@@ -73,7 +78,10 @@ def compile_query(query: Query, syntax: Syntax) -> tuple[str, ...]:
 def _arms(query: Query, syntax: Syntax) -> list[str]:
     """The alternatives: each name as typed, without its diacritics, and in the forms a network would not find."""
     names: list[str] = []
+    alone = {words[0] for name in query.any if name[:1] not in "@#" and len(words := _folded_words(name)) == 1}
     for name in query.any:
+        if len(words := _folded_words(name)) > 1 and alone & set(words):
+            continue  # whoever finds the word finds the phrase
         if name.startswith("@"):
             names += [name] if syntax.handles else []
             continue
@@ -86,6 +94,12 @@ def _arms(query: Query, syntax: Syntax) -> list[str]:
     for name in names:
         seen.setdefault(name.lower(), _term(name))
     return list(dict.fromkeys(seen.values()))
+
+
+def _required(part: str, syntax: Syntax) -> str:
+    """A word that must be there, as typed or without its diacritics."""
+    plain = fold(part) if fold(part) != part.lower() else part
+    return _joined(list(dict.fromkeys([_term(part), _term(plain)]))) if syntax.either else _term(part)
 
 
 def _joined(arms: Sequence[str]) -> str:
@@ -124,9 +138,10 @@ class Matcher:
         self._beginnings = _beginnings(query.any)
         self._all = [re.compile(_alternatives([part])) for part in query.all]
         self._none = re.compile(_alternatives(query.none, forms=False)) if query.none else None
+        self._accusatives = _accusatives(query.any)
         handles = {fold(handle).lstrip("@") for handle in query.handles}
-        tags = handles | {"".join(_folded_words(name)) for name in query.any if not name.startswith("@")}
-        self._tags = re.compile(rf"(?<!\w)(?:@(?:{_either(handles)})|#(?:{_either(tags)}))(?!\w)" if tags else r"(?!)")
+        tags = [_BETWEEN.join(map(re.escape, _folded_words(name))) for name in query.any if not name.startswith("@")]
+        self._tags = re.compile(rf"(?<!\w)(?:@(?:{_either(handles)})|#(?:{'|'.join([_either(handles), *tags])}))(?!\w)")
 
     def match(self, text: str, *, author_handle: str = "") -> Match | None:
         """The match of a text, or ``None``. Exclusions look at the whole text."""
@@ -136,17 +151,23 @@ class Matcher:
         # Looking for a few letters is many times as fast as trying every form at every place.
         if not any(beginning in searched for beginning in self._beginnings):
             return None
-        found = self._any.search(searched)
+        found = next((each for each in self._any.finditer(searched) if not self._misread(each[0], plain)), None)
         if found is None or any(part.search(searched) is None for part in self._all):
             return None
         if self._none is not None and self._none.search(searched):
             return None
         same_places = len(folded) == len(plain) and found.end() <= len(plain)
         return Match(
-            words=(plain[found.start() : found.end()] if same_places else found[0],),
-            tagged=self._tags.search(folded) is not None,
+            words=(plain[found.start() : found.end()] if same_places else found[0].replace("#", ""),),
+            tagged=self._tags.search(searched) is not None,
             own=fold(author_handle).lstrip("@") in self.own_accounts,
         )
+
+    def _misread(self, word: str, plain: str) -> bool:
+        """Whether a Polish "Enervę" is only read into another word ("énervé", annoyed): its last letter must be typed."""
+        if not word.endswith("e") or _PLAIN.findall(word)[-1] not in self._accusatives:
+            return False
+        return not any(word.endswith(fold(typed)) for typed in _ACCUSATIVE.findall(plain))
 
 
 def _alternatives(names: Iterable[str], *, forms: bool = True) -> str:
@@ -161,7 +182,13 @@ def _pattern(name: str, *, forms: bool) -> str:
         return re.escape(folded)
     *before, last = _folded_words(name)
     ending = inflected(last) if forms else rf"{re.escape(last)}(?:'?s)?"
-    return r"[\W_]{0,2}".join([*map(re.escape, before), ending]) if before else ending
+    return _BETWEEN.join([*map(re.escape, before), ending]) if before else ending
+
+
+def _accusatives(names: Iterable[str]) -> frozenset[str]:
+    """The folded accusatives of names in -a, which other languages have words for."""
+    lasts = {words[-1] for name in names if (words := _folded_words(name))}
+    return frozenset(f"{last[:-1]}e" for last in lasts if last.endswith("a")) - lasts
 
 
 def _folded_words(name: str) -> list[str]:
@@ -179,6 +206,6 @@ def _either(names: Iterable[str]) -> str:
 
 
 def _hashtags(text: str) -> str:
-    """The words inside hashtags, folded: "#LumivaFail" also says "lumiva fail"."""
-    parts = [" ".join(_CAMEL.findall(tag)) for tag in _HASHTAG.findall(text)]
+    """The words inside hashtags, folded, each as one: "#LumivaFail" also says "#lumiva #fail"."""
+    parts = [" ".join(f"#{word}" for word in _CAMEL.findall(tag)) for tag in _HASHTAG.findall(text)]
     return "\n" + fold("\n".join(parts))
