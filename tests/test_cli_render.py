@@ -159,8 +159,8 @@ def test_lost_intervals_and_waiting_batches_are_never_silent():
 
 
 def test_a_sparkline_is_full_at_its_highest():
-    assert sparkline([0, 1, 4, 8]) == " ▁▄█"
-    assert sparkline([0, 0]) == "  "
+    assert sparkline([0, 1, 4, 8]) == "·▁▄█"
+    assert sparkline([0, 0]) == "··"
 
 
 def test_the_outcome_of_a_notice_is_said_in_words():

@@ -15,7 +15,7 @@ from pipeline.domain import Coverage, Cursor, Gap
 if TYPE_CHECKING:
     from pipeline.domain import Incident, Notice
 
-_BARS = " ▁▂▃▄▅▆▇█"
+_BARS = "·▁▂▃▄▅▆▇█"  # an hour without posts is seen as well
 
 
 def coverage(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
