@@ -16,7 +16,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from pipeline.domain import Filters
-from pipeline.errors import Transient
+from pipeline.errors import TocsinError
 from pipeline.ports import Store
 
 PERIOD = 1.0
@@ -64,7 +64,7 @@ class Live:
         while not self._closing.is_set():
             try:
                 news = await self._latest()
-            except Transient as error:
+            except TocsinError as error:
                 if not silent:
                     yield ServerSentEvent(event="trouble", data={"error": str(error)})
                 silent, told = True, None

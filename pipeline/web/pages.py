@@ -124,7 +124,7 @@ def _here(request: Request) -> str:
         back: str = getattr(request.state, "back", "/")
         return back
     path: bytes = request.scope["raw_path"]
-    return path.decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
+    return path.decode("ascii", "replace") + (f"?{request.url.query}" if request.url.query else "")
 
 
 def ticket_path(ticket_id: str) -> str:

@@ -39,7 +39,9 @@ class Browser:
         assert found is not None
         return found[1]
 
-    def post(self, path: str, /, *, follow: bool = True, headers: dict[str, str] | None = None, **fields: object) -> Response:
+    def post(
+        self, path: str, /, *, follow: bool = True, headers: dict[str, str] | None = None, **fields: object
+    ) -> Response:
         data = {"csrf": self.token(), **fields}
         return self.client.post(path, data=data, headers=headers, follow_redirects=follow)
 

@@ -29,7 +29,10 @@ def test_a_ticket_prints_why_it_is_here_so_that_one_can_compute_it_again(desk: D
     ids = shift(desk)
     rank = desk.store.ticket(ids["drained"]).rank
     page = ana.get(f"/tickets/{ids['drained']}").text
-    assert "<strong>unauthorised payment</strong>: “cikti ben yapmadim” raises urgency to at least critical, names a danger" in page
+    assert (
+        "<strong>unauthorised payment</strong>: “cikti ben yapmadim” raises urgency to at least critical, names a danger"
+        in page
+    )
     for part in rank.parts:
         assert part.name in page
         assert f"{part.value:.3g}" in page
@@ -50,7 +53,9 @@ def test_a_ticket_shows_what_its_author_wrote_before_and_what_became_of_it(desk:
 
 def test_reposts_are_counted_where_they_are_folded(desk: Desk, ana: Browser) -> None:
     ticket = desk.ticket("the brightly base melted in its box tonight", native="77")
-    desk.store.add_mentions([desk.post("RT the brightly base melted in its box tonight", fold="x:77", native=f"r{i}") for i in range(3)], {})
+    desk.store.add_mentions(
+        [desk.post("RT the brightly base melted in its box tonight", fold="x:77", native=f"r{i}") for i in range(3)], {}
+    )
     assert "+3 reposts and near-duplicates by 3 people" in ana.get(f"/tickets/{ticket}").text
 
 
@@ -87,7 +92,9 @@ def test_a_ticket_whose_posts_were_deleted_still_has_a_page(desk: Desk, ana: Bro
 
 
 def test_a_long_conversation_folds_its_beginning(desk: Desk, ana: Browser) -> None:
-    posts = [desk.post(f"still broken, day {i}", conversation="x:1", handle="eva", minutes_ago=200 - i) for i in range(60)]
+    posts = [
+        desk.post(f"still broken, day {i}", conversation="x:1", handle="eva", minutes_ago=200 - i) for i in range(60)
+    ]
     [ticket] = desk.add(*posts)
     page = ana.get(f"/tickets/{ticket}").text
     assert "20 earlier posts</summary>" in page
@@ -238,7 +245,10 @@ def test_a_machine_is_told_errors_as_json(ana: Browser) -> None:
 
 def test_coverage_as_json_is_the_stores_answer(desk: Desk, ana: Browser) -> None:
     listening(desk)
-    assert [(one["cursor"]["source"], one["cursor"]["query"]) for one in ana.get("/api/coverage").json()][0] == ("news", "kestrel")
+    assert [(one["cursor"]["source"], one["cursor"]["query"]) for one in ana.get("/api/coverage").json()][0] == (
+        "news",
+        "kestrel",
+    )
 
 
 def test_health_is_good_or_says_what_is_wrong(desk: Desk, ana: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

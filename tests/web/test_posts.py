@@ -80,12 +80,22 @@ def test_only_plain_web_addresses_become_links(text: str, links: list[str]) -> N
     assert [piece.text for piece in whole(text).pieces if piece.kind == "link"] == links
 
 
-@pytest.mark.parametrize("family", ["\U0001f468\u200d\U0001f469\u200d\U0001f467", "می\u200cخواهم", "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "❤\ufe0f"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "می\u200cخواهم",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+        "❤\ufe0f",
+    ],
+)
 def test_joiners_that_spell_something_are_left_alone(family: str) -> None:
     assert [piece.kind for piece in whole(family).pieces] == ["text"]
 
 
-@pytest.mark.parametrize("hidden", ["\u202e", "\u2066", "\u200b", "\ufeff", "\u200d\u200d", "\u00ad", "\x1b", "\u2028", "a\U000e0041"])
+@pytest.mark.parametrize(
+    "hidden", ["\u202e", "\u2066", "\u200b", "\ufeff", "\u200d\u200d", "\u00ad", "\x1b", "\u2028", "a\U000e0041"]
+)
 def test_characters_that_hide_or_turn_text_are_shown(hidden: str) -> None:
     pieces = whole(f"x{hidden}y").pieces
     assert any(piece.kind == "hidden" and piece.text.startswith("U+") and piece.hint for piece in pieces)

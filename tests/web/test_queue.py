@@ -80,7 +80,9 @@ def test_mine_without_a_name_asks_who_one_is(desk: Desk, stranger: Browser) -> N
     assert shown(page) == []
 
 
-@pytest.mark.parametrize("query", ["category=nonsense", "page=0", "page=-1", "page=x", "page=99999999", "show=ours", "page=²"])
+@pytest.mark.parametrize(
+    "query", ["category=nonsense", "page=0", "page=-1", "page=x", "page=99999999", "show=ours", "page=²"]
+)
 def test_a_filter_that_means_nothing_is_told_not_ignored(ana: Browser, query: str) -> None:
     answer = ana.get(f"/?{query}")
     assert answer.status_code == 400

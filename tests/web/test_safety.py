@@ -11,7 +11,17 @@ from tests.factories import score
 from tests.web.conftest import ADDRESS, Browser
 from tests.web.world import Desk, rule, shift
 
-PAGES = ("/", "/mentions", "/incidents", "/coverage", "/help", "/nowhere", "/api/queue", "/healthz", "/static/tocsin.js")
+PAGES = (
+    "/",
+    "/mentions",
+    "/incidents",
+    "/coverage",
+    "/help",
+    "/nowhere",
+    "/api/queue",
+    "/healthz",
+    "/static/tocsin.js",
+)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -99,7 +109,16 @@ def test_a_foreign_name_that_points_here_is_not_answered(ana: Browser) -> None:
 
 @pytest.mark.parametrize(
     "back",
-    ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "", "queue", "/a\nSet-Cookie: x=1", "/\t/evil.example"],
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "",
+        "queue",
+        "/a\nSet-Cookie: x=1",
+        "/\t/evil.example",
+    ],
 )
 def test_one_is_never_led_to_another_site(desk: Desk, ana: Browser, back: str) -> None:
     ticket = desk.ticket()
@@ -109,13 +128,23 @@ def test_one_is_never_led_to_another_site(desk: Desk, ana: Browser, back: str) -
 
 
 def test_a_posts_markup_is_text_everywhere(desk: Desk, ana: Browser) -> None:
-    evil = '</p><script>alert(1)</script><img src=x onerror=alert(1)> "\' {{ 7*7 }} {% x %}'
+    evil = "</p><script>alert(1)</script><img src=x onerror=alert(1)> \"' {{ 7*7 }} {% x %}"
     ticket = desk.ticket(
-        evil, handle='"><script>', url="javascript:alert(1)", given=score("complaint", "critical", 0.9, rules=(rule("fire", evil),))
+        evil,
+        handle='"><script>',
+        url="javascript:alert(1)",
+        given=score("complaint", "critical", 0.9, rules=(rule("fire", evil),)),
     )
     desk.watch()
     incident = desk.store.open_incidents()[0].id
-    for path in ("/", f"/tickets/{ticket}", "/mentions", "/mentions?q=%3Cscript%3E", "/incidents", f"/incidents/{incident}"):
+    for path in (
+        "/",
+        f"/tickets/{ticket}",
+        "/mentions",
+        "/mentions?q=%3Cscript%3E",
+        "/incidents",
+        f"/incidents/{incident}",
+    ):
         page = ana.get(path)
         assert page.status_code == 200
         assert "<script>" not in page.text, path
@@ -133,7 +162,9 @@ def test_links_are_shown_and_lead_out_without_a_trace(desk: Desk, ana: Browser) 
 
 
 def test_hidden_characters_are_made_visible(desk: Desk, ana: Browser) -> None:
-    ticket = desk.ticket("pay \u202eelgoog\u202c now\u200b\u200b\u200b, family \U0001f468\u200d\U0001f469\u200d\U0001f467")
+    ticket = desk.ticket(
+        "pay \u202eelgoog\u202c now\u200b\u200b\u200b, family \U0001f468\u200d\U0001f469\u200d\U0001f467"
+    )
     page = ana.get(f"/tickets/{ticket}").text
     assert '<bdi class="hidden-character" title="hidden: right-to-left override">U+202E</bdi>' in page
     assert "U+200B ×3" in page

@@ -54,7 +54,9 @@ class Desk:
     clock: Clock = field(default_factory=Clock)
     count: int = 0
 
-    def post(self, text: str = "my brightly broke", *, given: Score | None = None, minutes_ago: float = 4, **about: Any) -> ScoredMention:
+    def post(
+        self, text: str = "my brightly broke", *, given: Score | None = None, minutes_ago: float = 4, **about: Any
+    ) -> ScoredMention:
         """One mention, without a ticket yet."""
         self.count += 1
         at = self.clock.now - timedelta(minutes=minutes_ago)

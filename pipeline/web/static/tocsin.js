@@ -36,8 +36,8 @@ function say(element, words) {
 
 // The server's clock counts, not this machine's, which may be wrong.
 const drawnAt = Date.parse(main?.dataset.now ?? "") || Date.now();
-const started = performance.now();
-const now = () => (drawnAt + performance.now() - started) / 1000;
+const ahead = drawnAt - Date.now();
+const now = () => (Date.now() + ahead) / 1000;
 const seconds = (iso) => Date.parse(iso) / 1000;
 
 function tick() {
@@ -139,7 +139,7 @@ if (boxes.length) counted();
 
 const help = document.getElementById("help");
 const PLACES = { q: "/", m: "/mentions", i: "/incidents", c: "/coverage" };
-let prefix = 0;
+let prefix = -Infinity;
 
 function showHelp() {
   if (!help.open) help.showModal();
@@ -197,7 +197,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const second = performance.now() - prefix < 1500;
-  prefix = 0;
+  prefix = -Infinity;
   if (second && PLACES[event.key]) {
     event.preventDefault();
     location.assign(PLACES[event.key]);
