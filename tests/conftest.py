@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -10,12 +12,15 @@ import pytest
 
 # Airflow reads these when it is first imported; a test never touches a developer's own Airflow.
 _AIRFLOW = tempfile.mkdtemp(prefix="tocsin-airflow-")
+atexit.register(shutil.rmtree, _AIRFLOW, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = _AIRFLOW
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).resolve().parent.parent / "dags")
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
-for _variable in [name for name in os.environ if name.startswith("TOCSIN_") and name not in {"TOCSIN_SHARED", "TOCSIN_CHROMIUM"}]:
+for _variable in [
+    name for name in os.environ if name.startswith("TOCSIN_") and name not in {"TOCSIN_SHARED", "TOCSIN_CHROMIUM"}
+]:
     del os.environ[_variable]
 
 
