@@ -42,6 +42,7 @@ RETRY_POLICY = ExceptionRetryPolicy(
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "tocsin",
     "retries": 2,
+    "retry_delay": timedelta(seconds=20),  # where no error of ours is the reason: a worker that was killed, say
     "retry_policy": RETRY_POLICY,
     "execution_timeout": timedelta(minutes=30),
 }

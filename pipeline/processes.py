@@ -1,4 +1,4 @@
-"""Ending processes so that none is left behind: by their session, checked to be ours before anything is sent."""
+"""The processes of ``tocsin up``: started in sessions of their own, watched, ended so that none is left behind."""
 
 from __future__ import annotations
 
@@ -6,46 +6,141 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-PATIENCE = 5.0  # seconds between asking and killing
+RESTARTS = 3  # of one part; a part that dies more often has a reason that a person must read
+FORGIVEN = 600.0  # seconds a part has to stay up for its earlier ends to be forgotten
+POLL = 0.1  # seconds between looks while something is waited for
+DRAIN = 20.0  # seconds for the scheduler's tasks to end; what they leave undone is done by the next run
+PATIENCE = 5.0  # seconds between asking what is left to end, and killing it
+REMEMBERED = "up.processes"  # in home: which processes are ours, for a start after we were killed
 
 
-def end(processes: Sequence[subprocess.Popen[bytes]], *, patience: float) -> None:
-    """Ask processes to end, wait, and kill those that do not."""
-    for process in processes:
+@dataclass(slots=True)
+class Part:
+    """One process of ours, how to start it again, and where it writes."""
+
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes]
+    started: float
+    restarts: int = 0
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Starts parts, watches them, stops them in order; ``say`` tells the person at the terminal."""
+
+    home: Path
+    environment: Mapping[str, str]
+    say: Callable[[str], None]
+    last: frozenset[str] = frozenset()  # parts that others need until they have ended
+    parts: list[Part] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def start(self, name: str, *command: str) -> Part:
+        """Start one part; its output goes to ``logs/<name>.log``."""
+        part = Part(name=name, command=command, process=self._spawn(name, command), started=time.monotonic())
+        self.parts.append(part)
+        self._remember()
+        return part
+
+    def finish(self, part: Part, *, within: float) -> int | None:
+        """Wait for a part that ends by itself, and forget it: its exit code, ``None`` if it was ended by us or by time."""
+        deadline = time.monotonic() + within
+        while part.process.poll() is None and time.monotonic() < deadline and not self.stopping.wait(POLL):
+            pass
+        code = part.process.poll()
+        if code is None:
+            if self.stopping.is_set():
+                return None  # it is ended with all the others
+            end([part.process], patience=PATIENCE)
+        self.parts.remove(part)
+        return code
+
+    def dead(self) -> Part | None:
+        """Start again what died; the part that has died too often, if one has."""
+        for part in self.parts:
+            if part.process.poll() is None:
+                continue
+            if time.monotonic() - part.started > FORGIVEN:
+                part.restarts = 0
+            if part.restarts >= RESTARTS:
+                return part
+            part.restarts += 1
+            self.say(f"{part.name} ended with code {part.process.returncode}; starting it again")
+            part.process, part.started = self._spawn(part.name, part.command), time.monotonic()
+            self._remember()
+        return None
+
+    def stop(self) -> None:
+        """End all: those that others need come last, and what is left of their sessions goes at the end."""
+        sessions = {part.process.pid for part in self.parts}
+        # Counted before anybody ends: a task whose scheduler is gone is nobody's child any more.
+        members = family(sessions)
+        end([part.process for part in self.parts if part.name not in self.last], patience=DRAIN)
+        end([part.process for part in self.parts if part.name in self.last], patience=PATIENCE)
+        end_all([*(member for member in members if member.is_running()), *family(sessions)])
+        (self.home / REMEMBERED).unlink(missing_ok=True)
+
+    def log(self, name: str) -> Path:
+        """Where a part writes."""
+        return self.home / "logs" / f"{name}.log"
+
+    def _spawn(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        path = self.log(name)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("ab") as output:
+            return subprocess.Popen(
+                command,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C reaches only us, and we end the parts in their right order
+            )
+
+    def _remember(self) -> None:
+        """Keep who is ours; a process is known by its id and its start, as ids are used again."""
+        known = {part.process.pid: _started(part.process.pid) for part in self.parts}
+        path = self.home / REMEMBERED
+        temporary = path.with_suffix(".part")
+        temporary.write_text(json.dumps(known), encoding="ascii")
+        temporary.replace(path)
+
+
+def end_remembered(home: Path) -> int:
+    """End what a supervisor of this home left behind when it was killed; returns how many processes that were."""
+    path = home / REMEMBERED
+    try:
+        known = {int(pid): started for pid, started in json.loads(path.read_text(encoding="ascii")).items()}
+    except (FileNotFoundError, ValueError):
+        return 0
+    left = family({pid for pid, started in known.items() if started is not None and _started(pid) == started})
+    end_all(left)
+    path.unlink(missing_ok=True)
+    return len(left)
+
+
+def end(processes: Iterable[subprocess.Popen[bytes]], *, patience: float) -> None:
+    """Ask processes to end, wait, and kill those that have not ended in time."""
+    waited = list(processes)
+    for process in waited:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-    for process in processes:
+    deadline = time.monotonic() + patience
+    for process in waited:
         try:
-            process.wait(patience)
+            process.wait(max(deadline - time.monotonic(), 0.0))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def remember(home: Path, pids: Iterable[int]) -> None:
-    """Keep which processes are ours, for a start after we were killed; a process is known by pid and start time."""
-    known = {pid: started for pid in pids if (started := _started(pid)) is not None}
-    path = home / "up.processes"
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(known), encoding="ascii")
-    temporary.replace(path)
-
-
-def end_remembered(home: Path, sessions: Iterable[int] = ()) -> None:
-    """End what is left of the remembered processes' sessions, and of ``sessions`` that just ended."""
-    path = home / "up.processes"
-    try:
-        remembered = {int(pid): float(started) for pid, started in json.loads(path.read_text(encoding="ascii")).items()}
-    except (FileNotFoundError, ValueError):
-        remembered = {}
-    alive = {pid for pid, started in remembered.items() if _started(pid) == started}
-    end_all(family({*alive, *sessions}))
-    path.unlink(missing_ok=True)
 
 
 def end_all(processes: Sequence[psutil.Process]) -> None:

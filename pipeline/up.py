@@ -1,118 +1,38 @@
 """``tocsin up``: the pages and a lean Airflow on this machine, started, watched and stopped together.
 
-Airflow's own ``standalone`` leaves processes behind and never restarts a dead part, hence this supervisor. Every part runs
-in a session of its own, so that a Ctrl-C reaches only us and the parts stop in their right order.
+Airflow's own ``standalone`` leaves processes behind and never restarts a dead part, hence a supervisor of our own.
 """
 
 from __future__ import annotations
 
 import fcntl
+import http.client
 import os
 import secrets
 import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import IO
 
 from pipeline import config as settings
 from pipeline.app import make_home, now, store_of
 from pipeline.domain import Filters, Notice
 from pipeline.errors import ConfigError, StoreUnavailable
-from pipeline.processes import end, end_all, end_remembered, family, remember
+from pipeline.ports import Store
+from pipeline.processes import POLL, Supervisor, end_remembered
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 AIRFLOW_PORT = 8680
 PORTS_TRIED = 50
-RESTARTS = 3  # of one part; a part that dies more often has a reason that a person must read
-LISTENING = 60.0  # seconds for the pages to answer
-POLL = 0.5
+LISTENING = 180.0  # seconds for a part to answer: Airflow's API takes 8 on an idle machine, 40 on a busy one
+MIGRATING = 600.0  # seconds for Airflow to make or change its database: after an update that can take minutes
+FIRST_PASS = 60.0  # seconds that the first pass may take; what it leaves is the scheduler's
 LOOK = 2.0  # seconds between looks at the store for notices to show
-DRAIN = 20.0  # seconds for the scheduler's tasks to end; what they leave undone is done by the next run
-
-
-@dataclass(slots=True)
-class Part:
-    """One process of ours and how to start it again."""
-
-    name: str
-    command: Sequence[str]
-    process: subprocess.Popen[bytes] | None = None
-    restarts: int = 0
-
-
-@dataclass(slots=True)
-class Supervisor:
-    """Starts parts, watches them, stops them in order."""
-
-    home: Path
-    environment: Mapping[str, str]
-    parts: list[Part] = field(default_factory=list)
-    stopping: threading.Event = field(default_factory=threading.Event)
-
-    def start(self, name: str, *command: str) -> Part:
-        """Start one part; its output goes to ``logs/<name>.log``."""
-        part = Part(name=name, command=command)
-        self.parts.append(part)
-        self._spawn(part)
-        return part
-
-    def run(self, name: str, *command: str) -> int:
-        """Run one command to its end (or ours), and return its exit code."""
-        part = self.start(name, *command)
-        assert part.process is not None
-        while part.process.poll() is None and not self.stopping.is_set():
-            time.sleep(POLL / 5)
-        if part.process.poll() is not None:
-            self.parts.remove(part)
-        return part.process.poll() or 0
-
-    def dead(self) -> Part | None:
-        """Start again what died; the part that has died too often, if one has."""
-        for part in self.parts:
-            if part.process is None or part.process.poll() is None:
-                continue
-            if part.restarts >= RESTARTS:
-                return part
-            part.restarts += 1
-            say(f"{part.name} ended with code {part.process.returncode}; starting it again")
-            self._spawn(part)
-        return None
-
-    def stop(self) -> None:
-        """Scheduler and DAG processor first (running tasks still need the API), API and pages last, then what is left."""
-        late = {"api-server", "pages"}
-        # Counted before anybody ends: a task whose scheduler is gone is nobody's child any more.
-        members = family({part.process.pid for part in self.parts if part.process is not None})
-        sessions = [part.process.pid for part in self.parts if part.process is not None]
-        end([part.process for part in self.parts if part.process and part.name not in late], patience=DRAIN)
-        end([part.process for part in self.parts if part.process and part.name in late], patience=DRAIN / 2)
-        end_all([member for member in members if member.is_running()])
-        end_remembered(self.home, sessions)
-
-    def log(self, name: str) -> Path:
-        """Where a part writes."""
-        return self.home / "logs" / f"{name}.log"
-
-    def _spawn(self, part: Part) -> None:
-        path = self.log(part.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as output:
-            part.process = subprocess.Popen(
-                part.command,
-                env=dict(self.environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        remember(self.home, [each.process.pid for each in self.parts if each.process is not None])
+NEWEST = 50  # notices seen at one look; more in two seconds are read on the pages
 
 
 def up(config_path: Path, *, port: int | None = None) -> int:
@@ -120,87 +40,105 @@ def up(config_path: Path, *, port: int | None = None) -> int:
     config = settings.load(config_path)
     make_home(config)
     with _alone(config.home):
-        end_remembered(config.home)
-        pages_port = _free_port(config.web.port if port is None else port, "the pages")
-        airflow_port = _free_port(AIRFLOW_PORT, "Airflow")
-        address = f"http://{config.web.host}:{pages_port}"
-        environment = _environment(config_path, config, address=address, airflow_port=airflow_port)
-        supervisor = Supervisor(home=config.home, environment=environment)
+        if left := end_remembered(config.home):
+            say(f"ended {left} processes that an earlier start left behind when it was killed")
+        host = config.web.host
+        pages_port = _free_port(host, config.web.port if port is None else port, "the pages")
+        airflow_port = _free_port("127.0.0.1", AIRFLOW_PORT, "Airflow", besides=pages_port)
+        address = f"http://{host}:{pages_port}"
+        supervisor = Supervisor(
+            home=config.home,
+            environment=_environment(config_path, config, address=address, airflow_port=airflow_port),
+            say=say,
+            last=frozenset({"api-server", "pages"}),  # tasks that are still running need Airflow's API
+        )
+        # Set by hand: a background job of a shell ignores SIGINT.
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, lambda *_: supervisor.stopping.set())
         try:
             return _serve(supervisor, config, pages_port=pages_port, airflow_port=airflow_port, address=address)
         finally:
-            say("stopping")
+            say("stopping; running tasks end first")
             supervisor.stop()
-            say("stopped; `make run` or `tocsin up` goes on where this ended")
+            say("stopped; the next start goes on where this one ended")
 
 
 def _serve(supervisor: Supervisor, config: settings.Config, *, pages_port: int, airflow_port: int, address: str) -> int:
     supervisor.start("pages", *_uvicorn(config.web.host, pages_port))
-    if not _answers(config.web.host, pages_port, supervisor):
+    if not _answers(supervisor, config.web.host, pages_port, "/static/tocsin.css"):
         return _failed(supervisor, "pages")
-    say(f"pages     {address}")
-    say("airflow   is being prepared; the queue fills as soon as its first run ends")
+    _welcome(config, address=address)
     airflow = [sys.executable, "-m", "airflow"]
-    if supervisor.run("airflow-migrate", *airflow, "db", "migrate"):
-        return _failed(supervisor, "airflow-migrate")
-    if not supervisor.stopping.is_set():
+    migration = supervisor.start("airflow-migrate", *airflow, "db", "migrate")
+    with closing(store_of(config)) as store:
+        started = now()
+        _first_pass(supervisor, store)
+        if supervisor.finish(migration, within=MIGRATING) != 0:
+            return _failed(supervisor, "airflow-migrate")
         supervisor.start("api-server", *airflow, "api-server", "--port", str(airflow_port), "--workers", "1")
         supervisor.start("dag-processor", *airflow, "dag-processor")
+        # The scheduler comes last: a task that finds no API fails, and its DAG waits for the retry.
+        if not _answers(supervisor, "127.0.0.1", airflow_port, "/api/v2/monitor/health"):
+            return _failed(supervisor, "api-server")
         supervisor.start("scheduler", *airflow, "scheduler", "--skip-serve-logs")
-        _welcome(config, address=address, airflow_port=airflow_port)
-    return _watch(supervisor, config)
+        say(f"airflow   http://127.0.0.1:{airflow_port} (admin; the password is in {config.home}/airflow/*.generated)")
+        return _watch(supervisor, store, since=started)
 
 
-def _watch(supervisor: Supervisor, config: settings.Config) -> int:
-    """Until we are told to stop: keep the parts alive, show what people must see."""
-    started, looked, waiting = now(), 0.0, False
+def _first_pass(supervisor: Supervisor, store: Store) -> None:
+    """Read all sources while Airflow starts; ended before the scheduler is there, as two at once read all twice."""
+    first = supervisor.start("first-pass", sys.executable, "-m", "pipeline.cli", "run")
+    if supervisor.finish(first, within=FIRST_PASS) not in {0, None}:
+        say(f"pass      not everything could be read: {supervisor.log('first-pass')} says what; it is tried again")
+    if not supervisor.stopping.is_set():
+        counts = store.queue_counts(now(), Filters())
+        say(f"queue     {counts.waiting} waiting, {counts.crisis} in the crisis lane")
+
+
+def _watch(supervisor: Supervisor, store: Store, *, since: datetime) -> int:
+    """Until we are told to stop: keep the parts alive, show the notices that were written since then."""
     shown: set[str] = set()
-    store = store_of(config)
-    try:
-        while not supervisor.stopping.wait(POLL):
-            if (dead := supervisor.dead()) is not None:
-                return _failed(supervisor, dead.name)
-            if time.monotonic() - looked < LOOK:
-                continue
-            looked = time.monotonic()
-            try:
-                news = [notice for notice in store.notices(limit=20) if notice.created_at >= started]
-                counts = store.queue_counts(now(), Filters())
-            except StoreUnavailable:
-                continue  # busy: the next look sees the same
-            if counts.waiting and not waiting:
-                waiting = True
-                say(f"queue     {counts.waiting} waiting, {counts.crisis} in the crisis lane")
-            _show(reversed(news), shown)
-    finally:
-        store.close()
+    looked = 0.0
+    while not supervisor.stopping.wait(POLL):
+        if supervisor.dead() is not None:
+            return _failed(supervisor, "scheduler")
+        if time.monotonic() - looked < LOOK:
+            continue
+        looked = time.monotonic()
+        try:
+            _show(reversed([each for each in store.notices(limit=NEWEST) if each.created_at >= since]), shown)
+        except StoreUnavailable:
+            continue  # busy: the next look sees the same
     return 0
 
 
-def _show(notices: Iterator[Notice], shown: set[str]) -> None:
+def _show(notices: Iterable[Notice], shown: set[str]) -> None:
     for notice in notices:
         if notice.id not in shown:
             shown.add(notice.id)
             say(f"notice    {notice.subject}", *(f"          {line}" for line in notice.body.splitlines()))
 
 
-def _welcome(config: settings.Config, *, address: str, airflow_port: int) -> None:
+def _welcome(config: settings.Config, *, address: str) -> None:
     say(
-        f"airflow   http://127.0.0.1:{airflow_port} (user and password: {config.home}/airflow/*.generated)",
+        f"pages     {address}",
         f"data      {config.home}, logs in {config.home}/logs",
         "",
         "Try: open the pages and press ? for the keys; claim the first ticket with c.",
         f"     {address}/incidents and wait for something to catch fire",
         "     tocsin queue · tocsin explain ID · tocsin coverage",
         "Ctrl-C stops all of it.",
+        "",
+        "airflow   makes ready; meanwhile a first pass over all sources",
     )
 
 
 def _failed(supervisor: Supervisor, name: str) -> int:
+    """Say why all of it stops: the part that has died too often, else the one that was waited for."""
     if supervisor.stopping.is_set():
         return 0
+    if (dead := supervisor.dead()) is not None:
+        name = dead.name
     log = supervisor.log(name)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:] if log.exists() else []
     say(f"{name} does not stay up; the end of {log}:", *(f"  {line}" for line in lines))
@@ -208,7 +146,7 @@ def _failed(supervisor: Supervisor, name: str) -> int:
 
 
 def say(*lines: str) -> None:
-    """A line for the person at the terminal."""
+    """Lines for the person at the terminal."""
     for line in lines:
         print(line, flush=True)
 
@@ -223,7 +161,7 @@ def _uvicorn(host: str, port: int) -> list[str]:
 def _environment(config_path: Path, config: settings.Config, *, address: str, airflow_port: int) -> dict[str, str]:
     """What the parts need to know; facts about Airflow on a small machine are beside each setting."""
     home = config.home / "airflow"
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)  # Airflow keeps its password and sessions there
     api = f"http://127.0.0.1:{airflow_port}"
     airflow = {
         "API__HOST": "127.0.0.1",
@@ -273,7 +211,7 @@ def _secret(path: Path) -> str:
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[IO[str]]:
+def _alone(home: Path) -> Iterator[None]:
     """One supervisor a home; the lock goes with the process that holds it, however it ends."""
     with (home / "up.lock").open("a+", encoding="ascii") as lock:
         try:
@@ -288,32 +226,38 @@ def _alone(home: Path) -> Iterator[IO[str]]:
         lock.truncate()
         lock.write(str(os.getpid()))
         lock.flush()
-        yield lock
+        yield
 
 
-def _free_port(wanted: int, what: str) -> int:
+def _free_port(host: str, wanted: int, what: str, *, besides: int | None = None) -> int:
     """The port that was asked for, or the next free one, saying so."""
     for port in range(wanted, wanted + PORTS_TRIED) if wanted else (0,):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((host, port))
             except OSError:
                 continue
             found = int(probe.getsockname()[1])
+        if found == besides:
+            continue
         if found != wanted and wanted:
-            say(f"port {wanted} is in use; {what} take {found}")
+            say(f"port {wanted} is in use: {found} is taken for {what}")
         return found
     raise ConfigError(f"no free port from {wanted} on for {what}; end what uses them, or pass --port")
 
 
-def _answers(host: str, port: int, supervisor: Supervisor) -> bool:
-    """Whether the pages answer in time."""
+def _answers(supervisor: Supervisor, host: str, port: int, path: str) -> bool:
+    """Whether a part answers in time; false also when we are to stop, or a part has died too often."""
     deadline = time.monotonic() + LISTENING
-    while time.monotonic() < deadline and not supervisor.stopping.is_set() and supervisor.dead() is None:
+    while time.monotonic() < deadline and not supervisor.stopping.wait(POLL) and supervisor.dead() is None:
+        connection = http.client.HTTPConnection(host, port, timeout=10)
         try:
-            with socket.create_connection((host, port), timeout=1):
+            connection.request("GET", path)
+            if connection.getresponse().status == http.HTTPStatus.OK:
                 return True
-        except OSError:
-            time.sleep(POLL / 5)
+        except (OSError, http.client.HTTPException):
+            continue  # not yet
+        finally:
+            connection.close()
     return False
