@@ -20,6 +20,7 @@ from pipeline.stores.sqlite.rows import (
     moment_or_none,
     stamp,
     stamp_or_none,
+    text_of,
     values,
 )
 
@@ -130,14 +131,14 @@ class SqliteNotices:
 
 
 def _incident(connection: sqlite3.Connection, incident_id: str) -> Incident | None:
-    row = connection.execute(f"{_INCIDENT} WHERE id = ?", (incident_id,)).fetchone()
+    row = connection.execute(f"{_INCIDENT} WHERE id = ?", (text_of(incident_id),)).fetchone()
     return incident(row) if row else None
 
 
 def _notice_row(notice: Notice) -> Row:
     return (
-        notice.id, notice.reason.value, notice.group, notice.channel, notice.subject, notice.body, notice.severity,
-        stamp(notice.created_at), stamp_or_none(notice.sent_at), notice.attempts, notice.error,
+        notice.id, notice.reason.value, notice.group, notice.channel, text_of(notice.subject), text_of(notice.body),
+        notice.severity, stamp(notice.created_at), stamp_or_none(notice.sent_at), notice.attempts, notice.error,
         stamp_or_none(notice.retry_at), stamp_or_none(notice.failed_at),
     )  # fmt: skip
 

@@ -96,8 +96,11 @@ class Database:
 
     def check(self) -> list[str]:
         """What is wrong with the file or its disk, each with its next step."""
-        with self.read() as connection:
-            found = [row[0] for row in connection.execute("PRAGMA quick_check(10)")]
+        try:
+            with self.read() as connection:
+                found = [row[0] for row in connection.execute("PRAGMA quick_check(10)")]
+        except StoreRefused as error:
+            return [str(error)]
         wrong = [] if found == ["ok"] else [f"{self.path} is damaged ({'; '.join(found)}); restore a backup"]
         if self.in_memory:
             return wrong
@@ -203,6 +206,8 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise self._ours(error) from error
+        except UnicodeEncodeError as error:
+            raise StoreRefused(f"the store {self.path} holds no half of a character: {error.object!r:.80}") from error
 
     def _ours(self, error: sqlite3.Error) -> TocsinError:
         code = _primary(error)

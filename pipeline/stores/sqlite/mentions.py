@@ -11,7 +11,7 @@ from datetime import datetime
 from pipeline.domain import ScoredMention
 from pipeline.errors import NotFound
 from pipeline.stores.sqlite.database import Database, bump
-from pipeline.stores.sqlite.rows import MENTION_COLUMNS, columns, mention_row, scored_mention, stamp, values
+from pipeline.stores.sqlite.rows import MENTION_COLUMNS, columns, mention_row, scored_mention, stamp, text_of, values
 from pipeline.stores.sqlite.tickets import move_ticket
 from pipeline.stores.sqlite.words import INSERT_WORDS, analysed
 
@@ -105,7 +105,7 @@ class SqliteMentions:
     def mention(self, mention_id: str) -> ScoredMention:
         """One mention; raises ``NotFound``."""
         with self._database.read() as connection:
-            row = connection.execute(f"{_SELECT} WHERE id = ?", (mention_id,)).fetchone()
+            row = connection.execute(f"{_SELECT} WHERE id = ?", (text_of(mention_id),)).fetchone()
         if row is None:
             raise NotFound(f"there is no mention {mention_id}")
         return scored_mention(row)

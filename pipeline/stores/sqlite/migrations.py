@@ -6,7 +6,8 @@ Times are microseconds since 1970 (UTC), flags 0 or 1, structures JSON.
 # ruff: noqa: S608 - SQL is put together from our own column lists, values are always parameters
 from __future__ import annotations
 
-# A ticket waits while this holds; partial indexes are used only where a query repeats it word for word.
+# A ticket waits while this holds. Partial indexes are used only where a query repeats it word for word; they hold both
+# columns besides, or SQLite would look into the table to see what the index already says.
 WAITING = "resolved_at IS NULL AND waiting_since IS NOT NULL"
 
 DIMENSIONS = ("brand", "source", "language", "category")
@@ -14,8 +15,8 @@ DIMENSIONS = ("brand", "source", "language", "category")
 
 HOUR = 3_600_000_000  # the grain of waiting_counts, in microseconds
 
-_COUNTED = "{0}.lane, {0}.respond_by / 3600000000, {0}.brand, {0}.source, {0}.language, {0}.category"
 _WAITS = "({0}.resolved_at IS NULL AND {0}.waiting_since IS NOT NULL)"
+_COUNTED = "{0}.lane, {0}.respond_by / 3600000000, {0}.brand, {0}.source, {0}.language, {0}.category"
 
 
 def _count(row: str, change: int) -> str:
@@ -31,7 +32,7 @@ def _count(row: str, change: int) -> str:
 
 _QUEUE_INDEXES = "\n".join(
     f"CREATE INDEX {name} ON tickets ({prefix}lane, level, due_at, id, brand, source, language, category, claimed_by,"
-    f" claimed_until, respond_by) WHERE {WAITING};"
+    f" claimed_until, respond_by, waiting_since, resolved_at) WHERE {WAITING};"
     for name, prefix in (("queue", ""), *((f"queue_of_{dimension}", f"{dimension}, ") for dimension in DIMENSIONS))
 )
 
@@ -113,7 +114,8 @@ CREATE TABLE tickets (
 -- each thing people filter by: what is rare, or always low in the queue, is then found as fast.
 {_QUEUE_INDEXES}
 CREATE INDEX claims ON tickets (claimed_by, claimed_until) WHERE {WAITING} AND claimed_by IS NOT NULL;
-CREATE INDEX deadlines ON tickets (respond_by, brand, source, language, category) WHERE {WAITING};
+CREATE INDEX deadlines ON tickets
+    (respond_by, brand, source, language, category, waiting_since, resolved_at) WHERE {WAITING};
 
 -- How many tickets wait, by the hour they must be answered by: counting a million rows would take 50 ms.
 CREATE TABLE waiting_counts (

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pipeline.domain import Batch, Coverage, Cursor, DeadLetter, Gap
 from pipeline.stores.sqlite.database import Database
-from pipeline.stores.sqlite.rows import Row, columns, moment, moment_or_none, stamp, stamp_or_none, values
+from pipeline.stores.sqlite.rows import Row, columns, moment, moment_or_none, stamp, stamp_or_none, text_of, values
 
 _CURSOR = (
     "source", "query", "watermark", "watermark_at", "tried_at", "succeeded_at", "error", "retry_at", "calls_left",
@@ -76,7 +76,10 @@ class SqliteProgress:
             connection.execute(f"INSERT OR REPLACE INTO batches VALUES ({values(_BATCH)})", _batch_row(batch))
             connection.executemany(
                 f"INSERT OR IGNORE INTO dead_letters VALUES ({values(_DEAD_LETTER)})",
-                [(d.id, d.source, d.query, d.batch, d.reason, d.raw, stamp(d.at)) for d in dead_letters],
+                [
+                    (d.id, d.source, d.query, d.batch, text_of(d.reason), text_of(d.raw), stamp(d.at))
+                    for d in dead_letters
+                ],
             )
 
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:

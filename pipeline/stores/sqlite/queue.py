@@ -176,14 +176,14 @@ def _items(connection: sqlite3.Connection, ids: list[str]) -> list[QueueItem]:
     rows = connection.execute(
         f"SELECT {columns(TICKET_COLUMNS, 'tickets')}, {columns(MENTION_COLUMNS, 'mentions')}"
         " FROM json_each(?) AS wanted CROSS JOIN tickets ON tickets.id = wanted.value"
-        " CROSS JOIN mentions ON mentions.id = tickets.mention ORDER BY wanted.key",
+        " CROSS JOIN mentions ON mentions.id = tickets.mention",
         (json.dumps(ids),),
     )
-    items: list[QueueItem] = []
+    items: dict[str, QueueItem] = {}
     for row in rows:
-        scored = scored_mention(row[width:])
-        items.append(QueueItem(ticket=ticket(row[:width]), mention=scored.mention, score=scored.score))
-    return items
+        found, scored = ticket(row[:width]), scored_mention(row[width:])
+        items[found.id] = QueueItem(ticket=found, mention=scored.mention, score=scored.score)
+    return [items[id_] for id_ in ids if id_ in items]
 
 
 # --- counts ---------------------------------------------------------------------------------------------------------

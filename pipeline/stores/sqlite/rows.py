@@ -101,9 +101,9 @@ def mention_row(item: ScoredMention) -> Row:
     """The row of a mention in the order of ``MENTION_COLUMNS``; its number is given when it is written."""
     mention, score, author = item.mention, item.score, item.mention.author
     return (
-        mention.id, mention.source, mention.query, mention.brand, author.id, _text(author.handle),
-        _text(author.name), None if author.followers is None else _whole(author.followers), author.verified,
-        _text(mention.text), stamp(mention.posted_at), stamp(mention.collected_at), mention.language, mention.url,
+        mention.id, mention.source, mention.query, mention.brand, author.id, text_of(author.handle),
+        text_of(author.name), None if author.followers is None else _whole(author.followers), author.verified,
+        text_of(mention.text), stamp(mention.posted_at), stamp(mention.collected_at), mention.language, mention.url,
         mention.conversation, mention.in_reply_to, mention.repost_of, mention.tagged, mention.own, mention.fold,
         _whole(mention.likes), _whole(mention.reposts), _whole(mention.replies),
         _probabilities(score), _rules_json(score.rules), _signals_json(score.signals), score.crisis, score.model, score.degraded, score.category_label.value,
@@ -158,14 +158,14 @@ def _by_label(packed: str) -> Iterator[dict[str, float]]:
 
 
 def _rules_json(rules: Sequence[Hit]) -> str:
-    return _dumps([(hit.rule, hit.urgency.value, hit.crisis, _text(hit.words)) for hit in rules]) if rules else "[]"
+    return _dumps([(hit.rule, hit.urgency.value, hit.crisis, text_of(hit.words)) for hit in rules]) if rules else "[]"
 
 
 def _signals_json(signals: Sequence[Signal]) -> str:
-    return _dumps([(signal.name, int(signal.value * _DIGITS + 0.5), _text(signal.because)) for signal in signals])
+    return _dumps([(signal.name, int(signal.value * _DIGITS + 0.5), text_of(signal.because)) for signal in signals])
 
 
-def _text(text: str) -> str:
+def text_of(text: str) -> str:
     """Half of a surrogate pair cannot be stored: it becomes a question mark."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
@@ -182,7 +182,7 @@ def ticket_row(ticket: Ticket) -> Row:
     rank = ticket.rank
     return (
         ticket.id, _LANES.index(rank.lane), rank.level, stamp(rank.due_at), stamp(rank.respond_by), rank.cost,
-        rank.priority.value, _text(rank.why), parts_json(rank.parts), rank.handling_minutes,
+        rank.priority.value, text_of(rank.why), parts_json(rank.parts), rank.handling_minutes,
         ticket.brand, ticket.source, ticket.query, ticket.mention, ticket.author, ticket.language,
         ticket.category.value, ticket.urgency.value, ticket.sentiment.value, ticket.crisis,
         stamp(ticket.opened_at), stamp(ticket.last_at), stamp_or_none(ticket.waiting_since),
@@ -216,7 +216,7 @@ def ticket(row: Row) -> Ticket:
 
 def parts_json(parts: Sequence[Part]) -> str:
     """The factors of a rank or a severity."""
-    return _dumps([(part.name, part.value, _text(part.because)) for part in parts])
+    return _dumps([(part.name, part.value, text_of(part.because)) for part in parts])
 
 
 def parts_of(packed: str) -> tuple[Part, ...]:
@@ -239,7 +239,7 @@ def event(row: Row) -> Event:
 def incident_row(incident: Incident) -> Row:
     """The row of an incident in the order of ``INCIDENT_COLUMNS``."""
     return (
-        incident.id, incident.brand, incident.cause, _text(incident.title), _text(incident.rule), incident.severity,
+        incident.id, incident.brand, incident.cause, text_of(incident.title), text_of(incident.rule), incident.severity,
         parts_json(incident.parts), stamp(incident.opened_at), stamp(incident.last_at), _dumps(incident.mentions),
         incident.posts, incident.people, stamp_or_none(incident.closed_at), incident.acknowledged_by,
         stamp_or_none(incident.acknowledged_at), incident.version,

@@ -14,7 +14,7 @@ from pipeline.domain import EventKind, Resolution, Ticket
 from pipeline.errors import NotFound
 from pipeline.stores.sqlite.database import Database, bump
 from pipeline.stores.sqlite.events import SELECT_EVENTS, append, append_machine
-from pipeline.stores.sqlite.rows import TICKET_COLUMNS, columns, event, ticket, ticket_row, values
+from pipeline.stores.sqlite.rows import TICKET_COLUMNS, columns, event, text_of, ticket, ticket_row, values
 
 _SELECT = f"SELECT {columns(TICKET_COLUMNS)} FROM tickets"
 _SAVE = (
@@ -134,7 +134,7 @@ def move_ticket(connection: sqlite3.Connection, old: str, new: str) -> bool:
 
 
 def _ticket(connection: sqlite3.Connection, ticket_id: str) -> Ticket:
-    row = connection.execute(f"{_SELECT} WHERE id = ?", (ticket_id,)).fetchone()
+    row = connection.execute(f"{_SELECT} WHERE id = ?", (text_of(ticket_id),)).fetchone()
     if row is None:
         raise NotFound(f"there is no ticket {ticket_id}")
     return ticket(row)
