@@ -16,9 +16,9 @@ from pipeline.detect import FRESH, detect
 from pipeline.domain import Batch, Mention, Query, ScoredMention
 from pipeline.errors import ConfigError, Conflict, Permanent, StoreRefused, TocsinError
 from pipeline.escalate import deliver, notices_for
-from pipeline.folds import fold, sketch
+from pipeline.folds import fold, sketch, unfolded
 from pipeline.imported import IMPORT, parse_import
-from pipeline.index import index_mentions, index_tickets, touched_conversations
+from pipeline.index import finished_originals, index_mentions, index_tickets, touched_conversations
 from pipeline.normalise import normalise
 from pipeline.ports import Classifier, Landing, Notifier, Source, Store
 from pipeline.prioritise import REPEAT_WINDOW, Context, prioritise
@@ -225,6 +225,7 @@ def triage_mentions(tocsin: Tocsin, mentions: Sequence[Mention]) -> Triaged:
     since = min(mention.posted_at for mention in mentions) - timedelta(days=config.fold_days)
     candidates = store.fold_candidates({band for bands in sketches.values() for band in bands}, since=since)
     folded = fold(normalised.mentions, sketches=sketches, candidates=candidates)
+    folded = unfolded(folded, done=finished_originals(folded, store=store))
     scores = score(folded, tocsin.classifier())
     scored = [ScoredMention(mention=mention, score=given) for mention, given in zip(folded, scores, strict=True)]
     new = index_mentions(scored, sketches, moves=normalised.moves, store=store)

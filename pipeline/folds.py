@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -93,6 +93,17 @@ def fold(
     folds = _Folds(sketches, candidates)
     originals = {mention.id: folds.place(mention) for mention in sorted(mentions, key=_first_said)}
     return [replace(mention, fold=at) if (at := originals[mention.id]) else mention for mention in mentions]
+
+
+def unfolded(mentions: Sequence[Mention], *, done: Container[str]) -> list[Mention]:
+    """The mentions, with copies of ``done`` originals standing for themselves: nothing waits there that would show them.
+
+    A repost of what has been answered needs no answer and stays folded; the same words by another person do.
+    """
+    return [
+        replace(mention, fold=None) if mention.fold in done and mention.repost_of is None else mention
+        for mention in mentions
+    ]
 
 
 def _first_said(mention: Mention) -> tuple[bool, datetime, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from pipeline.domain import ScoredMention, Ticket
+from pipeline.domain import Mention, ScoredMention, Ticket
 from pipeline.ports import Mentions, Tickets
 
 
@@ -34,6 +34,21 @@ def index_mentions(
     for old, target in moves.items():
         store.move_conversation(old, target)
     return new
+
+
+def finished_originals(mentions: Sequence[Mention], *, store: Index) -> set[str]:
+    """The originals that copies in this batch repeat, and whose tickets no longer wait."""
+    originals = {mention.fold for mention in mentions if mention.fold and mention.repost_of is None}
+    if not originals:
+        return set()
+    conversations = store.conversations_of(originals)
+    tickets = store.tickets(set(conversations.values()))
+    return {
+        original
+        for original, conversation in conversations.items()
+        if (ticket := tickets.get(conversation)) is not None
+        and (ticket.waiting_since is None or ticket.resolved_at is not None)
+    }
 
 
 def touched_conversations(scored: Sequence[ScoredMention], *, window: timedelta, store: Index) -> list[Conversation]:

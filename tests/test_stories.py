@@ -200,6 +200,15 @@ def test_reposts_and_repeats_count_under_their_original_and_make_no_ticket_of_th
     assert (row.ticket.folded, row.ticket.people) == (2, 3)
 
 
+def test_the_same_words_by_somebody_else_after_the_answer_are_a_new_ticket(world):
+    text = "the brightly toothbrush tore my gum this morning and nobody answers the phone!"
+    world.hears({"text": text})
+    respond.resolve(world.store, "x:1", "Ana", Resolution.ANSWERED, now=world.clock())
+    world.clock.later(hours=1)
+    world.hears({"text": text, "author": "cem"})
+    assert [row.ticket.id for row in world.queue()] == ["x:2"]
+
+
 def test_spam_is_kept_as_a_mention_and_left_out_of_the_queue(world):
     world.classifier._labels = lambda text: ("neutral", "spam", "low", 0.0)  # type: ignore[method-assign]
     world.hears({"text": "brightly giveaway"})
