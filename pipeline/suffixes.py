@@ -15,18 +15,19 @@ SHORTEST = 4  # letters of a name below which an ending more often makes another
 APOSTROPHE = r"'\w{0,10}"
 
 _TURKISH_PLURAL = r"l[ae]r"
-_TURKISH_IN = r"[dt][ae](?:n|ki(?:l[ae]r)?|y[iu][mz]|ys[ae]|yd[iu]k?)?"  # in, from, that in, I am in, we were in
-_TURKISH_OF = r"[iu]n(?:ki(?:l[ae]r)?)?"  # of, that of
+_TURKISH_IN = r"[dt][ae](?:n|ki(?:ler)?|y[iu][mz]|ys[ae]|yd[iu]k?)?"  # in, from, that in, I am in, we were in
+_TURKISH_OF = r"[iu]n(?:ki(?:ler)?)?"  # of, that of
+_TURKISH_MADE = r"(?:l[iu]|s[iu]z|c[iu])(?:l[ae]r)?"  # with, without, a friend of
 _TURKISH_TAIL = (
-    rf"(?:{_TURKISH_IN}|(?:y|n)?[ae]|n?{_TURKISH_OF}|[yn]?[iu]|y?l[ae]|c[ae]|l[iu]|s[iu]z|c[iu]|[dt][iu]r|[iu]?m[iu]z)"
+    rf"(?:{_TURKISH_IN}|(?:y|n)?[ae]|n?{_TURKISH_OF}|[yn]?[iu]|y?l[ae]|c[ae]|{_TURKISH_MADE}|[dt][iu]r|[iu]?m[iu]z)"
 )
 TURKISH_AFTER_VOWEL = (
-    rf"(?:{_TURKISH_PLURAL}(?:{_TURKISH_TAIL})?|{_TURKISH_IN}|n{_TURKISH_OF}|y[iu]|y[ae]|n[ae]|yl[ae]|c[ae]|l[iu]"
-    r"|s[iu]z|c[iu]|[dt][iu]r|m[iu]z|ym[iu]s|yd[iu])"
+    rf"(?:{_TURKISH_PLURAL}(?:{_TURKISH_TAIL})?|{_TURKISH_IN}|n{_TURKISH_OF}|y[iu]|y[ae]|n[ae]|yl[ae]|c[ae]"
+    rf"|{_TURKISH_MADE}|[dt][iu]r|m[iu]z|ym[iu]s|yd[iu])"
 )
 TURKISH_AFTER_CONSONANT = (
-    rf"(?:{_TURKISH_PLURAL}(?:{_TURKISH_TAIL})?|{_TURKISH_IN}|{_TURKISH_OF}|[iu]|[ae]|l[ae]|c[ae]|l[iu]|s[iu]z"
-    r"|c[iu]|[dt][iu]r|[iu]m[iu]z|m[iu]s)"
+    rf"(?:{_TURKISH_PLURAL}(?:{_TURKISH_TAIL})?|{_TURKISH_IN}|{_TURKISH_OF}|[iu]|[ae]|l[ae]|c[ae]"
+    rf"|{_TURKISH_MADE}|[dt][iu]r|[iu]m[iu]z|m[iu]s)"
 )
 POLISH_ADJECTIVE = r"ow(?:y|a|e|ej|ego|emu|ym|ych|ymi)"
 POLISH_AFTER_CONSONANT = rf"(?:u|a|owi|i?em|ie|y|i|ow|ami|ach|om|{POLISH_ADJECTIVE})"
@@ -42,7 +43,8 @@ def inflected(name: str) -> str:
     if len(name) < SHORTEST or not name.isalpha():
         return rf"{escaped}(?:'s)?"
     ends_in_vowel = name[-1] in VOWELS
-    endings = [APOSTROPHE, "e?s", TURKISH_AFTER_VOWEL if ends_in_vowel else TURKISH_AFTER_CONSONANT]
+    turkish = TURKISH_AFTER_VOWEL if ends_in_vowel else TURKISH_AFTER_CONSONANT
+    endings = [APOSTROPHE, "e?s", turkish.replace("[ae]", _low_vowels(name))]
     if not ends_in_vowel:
         endings.append(POLISH_AFTER_CONSONANT)
     elif name[-1] == "e":
@@ -58,6 +60,17 @@ def inflected(name: str) -> str:
     if (softened := _softened(stem)) is not None:
         forms.append(rf"{re.escape(softened)}e")
     return f"(?:{'|'.join(forms)})"
+
+
+def _low_vowels(name: str) -> str:
+    """The low vowel that Turkish harmony lets follow: a after back vowels, e after front ones.
+
+    Foreign names are harmonised as they sound, so a silent e (Voltane), -er (Twitter) and a soft l (Marisol) take both.
+    """
+    last = next((letter for letter in reversed(name) if letter in VOWELS), "e")
+    if name.endswith(("e", "er")) or (name.endswith("l") and last in "aou"):
+        return "[ae]"
+    return "a" if last in "aou" else "e"
 
 
 def _softened(stem: str) -> str | None:
