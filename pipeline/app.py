@@ -161,9 +161,8 @@ def train(data: Path, out: Path, *, version: str, progress: Callable[[str, float
 
     Raises ``ConfigError`` for a model that may not stand where it is told to, ``ModelRefused``.
     """
-    from models.train import train as fit
-
     import models
+    from models.train import train as fit
 
     try:
         return fit(data, out, progress=progress, version=version)
