@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import dataclass
 
 import pytest
 
 from pipeline import app as composition
+from tests import REPOSITORY
 from tests.cli_world import POSTS, WordClassifier, call, command, spawn, start, write_config, write_posts
 
 
@@ -225,6 +227,32 @@ def test_versions_are_told(config):
     [versions] = call("version", "--json").objects
     assert list(versions) == ["tocsin", "model", "python"]
     assert "model words-1" in call("version").out
+
+
+def test_a_training_reports_every_slice_and_says_when_it_had_no_labels(tmp_path, monkeypatch):
+    @dataclass(frozen=True)
+    class Report:
+        version: str
+        rows: int = 1200
+        complete: bool = False
+        slices: tuple[tuple[str, dict[str, object]], ...] = (("all rows", {"posts": 1200, "crisis_ap": 0.5}),)
+
+    def fit(data, out, *, version, progress):
+        progress("halfway", 0.5)
+        return Report(version=version)
+
+    monkeypatch.setattr(composition, "train", fit)
+    answer = call("train", "--data", tmp_path / "none", "--out", tmp_path / "mine")
+    assert answer.code == 0
+    assert re.match(r"mine-\d{4}-\d\d-\d\d from 1,200 rows, in .*/mine; out of fold:\n", answer.out)
+    assert re.search(r"slice +posts +crisis ap\s+all rows +1,200 +0.50", answer.out)
+    assert "knows the authored corpus alone" in answer.err
+
+
+def test_a_training_may_not_replace_the_starter_by_a_weaker_model(tmp_path):
+    answer = call("train", "--data", tmp_path / "none", "--out", REPOSITORY / "models" / "starter")
+    assert answer.code == 2
+    assert "may not replace it" in answer.err
 
 
 def test_a_wrong_command_is_answered_with_the_nearest_right_one():

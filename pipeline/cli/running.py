@@ -6,7 +6,7 @@ import platform
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -191,8 +191,27 @@ def train(
     from pipeline import app
 
     with progress(1.0) as step:
-        report = app.train(data, out, version=f"{out.name}-{app.now():%Y-%m-%d}", progress=step)
-    print_json(report) if as_json else print(report)
+        report = plain(app.train(data, out, version=f"{out.name}-{app.now():%Y-%m-%d}", progress=step))
+    if as_json:
+        print_json(report)
+    else:
+        _print_trained(report, out)
+    if not report["complete"]:
+        complain(f"{data} holds no labels: this model knows the authored corpus alone and is weaker")
+
+
+def _print_trained(report: Any, out: Path) -> None:
+    """A line a slice of the rows, a column a measure; several shares of one measure stand together."""
+    print(f"{report['version']} from {report['rows']:,} rows, in {out}; out of fold:")
+    measures = list(report["slices"][0][1])
+    rows = [(name, *(_figure(measured[measure]) for measure in measures)) for name, measured in report["slices"]]
+    print_table(("slice", *(measure.replace("_", " ") for measure in measures)), rows, right=measures)
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, list):
+        return "/".join(_figure(part) for part in value)
+    return f"{value:.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def version(as_json: JsonOption = False) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CHUNK = 2000  # lines scored at once: enough to keep the model busy, little enough to hold and to wait for
 BLOCK = 1 << 18  # bytes asked of a file at once; a pipe gives what it has, so a slow writer is answered line by line
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # a text alone has no date, and scores do not depend on one
 
 
@@ -167,7 +168,7 @@ def _json(line: Line, language: str, given: Score, cost: float) -> str:
         "because": reasons(given),
         "model": given.model,
     }
-    return json.dumps(answer, ensure_ascii=False) + "\n"
+    return _ENCODER.encode(answer) + "\n"
 
 
 def reasons(given: Score) -> list[str]:
