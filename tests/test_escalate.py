@@ -13,7 +13,9 @@ from pipeline.escalate import deliver, message, notices_for, reason_for
 from pipeline.stores.sqlite import SqliteStore
 from tests.factories import FIRE, NOW, incident, score, scored
 
-POST = scored("1", "it caught fire, call me on +44 20 7946 0958", given=score("complaint", "critical", 0.9, rules=(FIRE,)))
+POST = scored(
+    "1", "it caught fire, call me on +44 20 7946 0958", given=score("complaint", "critical", 0.9, rules=(FIRE,))
+)
 
 
 def due(told=(), channels=("console",), about=None):

@@ -26,7 +26,6 @@ PYTHON = (3, 11)
 PACKAGES = ("apache-airflow", "scikit-learn", "vaderSentiment", "tweepy", "elasticsearch")
 LEAST_FREE = 1 << 30  # bytes; a day of a busy brand is some tens of megabytes, SQLite's log and Airflow's need room
 BUILT_AFTER = datetime(2026, 1, 1, tzinfo=UTC)  # a clock before the software existed is wrong
-AIRFLOW_PORT = 8080
 
 
 def doctor(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
@@ -42,6 +41,7 @@ def doctor(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOption
 
 def _findings(config: Config) -> Iterator[Finding]:
     from pipeline import app
+    from pipeline.up import AIRFLOW_PORT
 
     yield _python()
     yield from _packages()
