@@ -129,18 +129,18 @@ def end_remembered(home: Path) -> int:
 
 
 def end(processes: Iterable[subprocess.Popen[bytes]], *, patience: float) -> None:
-    """Ask processes to end, wait, and kill those that have not ended in time."""
-    waited = list(processes)
-    for process in waited:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + patience
-    for process in waited:
-        try:
-            process.wait(max(deadline - time.monotonic(), 0.0))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    """Ask processes to end, again after half the patience (Airflow can lose a signal), and kill the rest."""
+    alive = list(processes)
+    for _ in range(2):
+        for process in alive:
+            process.terminate()
+        deadline = time.monotonic() + patience / 2
+        while alive and time.monotonic() < deadline:
+            time.sleep(POLL)
+            alive = [process for process in alive if process.poll() is None]
+    for process in alive:
+        process.kill()
+        process.wait()
 
 
 def end_all(processes: Sequence[psutil.Process]) -> None:
