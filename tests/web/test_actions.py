@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import pytest
 
-from pipeline import respond
 from pipeline.domain import Resolution, Status
 from tests.factories import FIRE, NOW, score
 from tests.web.conftest import Browser

@@ -322,7 +322,7 @@ def test_deadlines_count_down_while_one_looks(desk: Desk, tabs: Any) -> None:
     tab.page.clock.install()
     page = tab.go("/")
     expect(page.locator(".due")).to_have_class("due calm")
-    tab.page.clock.run_for(3 * 60_000)
+    tab.page.clock.run_for(3.5 * 60_000)
     expect(page.locator(".due")).to_have_class("due soon")
     expect(page.locator(".due .left")).to_have_text("in 12 min")
     tab.page.clock.run_for(20 * 60_000)

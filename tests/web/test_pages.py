@@ -245,7 +245,7 @@ def test_a_machine_is_told_errors_as_json(ana: Browser) -> None:
 
 def test_coverage_as_json_is_the_stores_answer(desk: Desk, ana: Browser) -> None:
     listening(desk)
-    assert [(one["cursor"]["source"], one["cursor"]["query"]) for one in ana.get("/api/coverage").json()][0] == (
+    assert next((one["cursor"]["source"], one["cursor"]["query"]) for one in ana.get("/api/coverage").json()) == (
         "news",
         "kestrel",
     )

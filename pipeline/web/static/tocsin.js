@@ -142,10 +142,11 @@ const PLACES = { q: "/", m: "/mentions", i: "/incidents", c: "/coverage" };
 let prefix = -Infinity;
 
 function showHelp() {
-  if (!help.open) help.showModal();
+  if (help && !help.open) help.showModal();
 }
 
 document.querySelector("[data-help]")?.addEventListener("click", (event) => {
+  if (!help) return; // one is on its page
   event.preventDefault();
   showHelp();
 });
@@ -191,7 +192,7 @@ function typing(target) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat && !"jk".includes(event.key)) return;
-  if (help.open) return;
+  if (help?.open) return;
   if (typing(event.target)) {
     if (event.key === "Escape") event.target.blur();
     return;
