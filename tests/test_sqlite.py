@@ -23,7 +23,7 @@ from tests import REPOSITORY
 from tests.contracts.store.made import ALL, ahead, batch, cursor, dead_letter, gap, put, ticket
 from tests.factories import NOW, scored
 
-RELEASED = ("85c6a3f1",)
+RELEASED = ("a942807a",)
 """Digests of the released steps of the schema, oldest first."""
 
 
@@ -204,6 +204,8 @@ def test_half_a_character_is_nobodys_id_and_cannot_stop_a_batch_from_being_marke
                 ask("x:\ud800")
         with pytest.raises(NotFound):
             store.claim("x:\ud800", "Ana", until=ahead(15), now=NOW)
+        assert store.search("", Filters(brand="\ud800")) == store.search("a", Filters(language="\ud800")) == []
+        assert store.queue(NOW, Filters(brand="\ud800")) == store.queue(NOW, Filters(holder="\ud800")) == []
         with pytest.raises(StoreRefused, match="half of a character"):
             store.add_mentions([scored("\ud800")], {})
         store.save_progress(cursor(), batch=batch())

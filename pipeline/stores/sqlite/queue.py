@@ -26,6 +26,7 @@ from pipeline.stores.sqlite.rows import (
     columns,
     scored_mention,
     stamp,
+    text_of,
     ticket,
 )
 from pipeline.tickets import STEP_TIME
@@ -157,11 +158,11 @@ def _prefix(selection: _Selection) -> str:
 
 
 def _selection(connection: sqlite3.Connection, filters: Filters, now: int) -> _Selection:
-    chosen = {name: str(value) for name in DIMENSIONS if (value := getattr(filters, name)) is not None}
+    chosen = _chosen(filters)
     parameters: dict[str, object] = {**chosen, "now": now}
     where = "".join(f" AND {name} = :{name}" for name in chosen)
     if filters.holder is not None:
-        parameters["holder"] = filters.holder
+        parameters["holder"] = text_of(filters.holder)
         where += " AND claimed_by = :holder AND claimed_until > :now"
     if filters.free:
         where += " AND (claimed_until IS NULL OR claimed_until <= :now)"
@@ -169,6 +170,10 @@ def _selection(connection: sqlite3.Connection, filters: Filters, now: int) -> _S
     if len(chosen) > 1:
         dimension = min(chosen, key=lambda name: _kept(connection, name, chosen[name], now).waiting)
     return _Selection(dimension=dimension, where=where, parameters=parameters)
+
+
+def _chosen(filters: Filters) -> dict[str, str]:
+    return {name: text_of(str(value)) for name in DIMENSIONS if (value := getattr(filters, name)) is not None}
 
 
 def _items(connection: sqlite3.Connection, ids: list[str]) -> list[QueueItem]:
@@ -191,16 +196,16 @@ def _items(connection: sqlite3.Connection, ids: list[str]) -> list[QueueItem]:
 
 def _counts(connection: sqlite3.Connection, filters: Filters, now: int) -> QueueCounts:
     selection = _selection(connection, filters, now)
-    chosen = [(name, str(value)) for name in DIMENSIONS if (value := getattr(filters, name)) is not None]
+    chosen = _chosen(filters)
     if filters.holder is not None:
         return _counted(connection, "claims", selection.where, selection.parameters)
     if len(chosen) > 1:  # counts are kept for one filter at a time: combinations would be as many as the tickets
         return _counted(connection, selection.index, selection.where, selection.parameters)
-    everyone = _kept(connection, *(chosen[0] if chosen else ("all", "")), now)
+    everyone = _kept(connection, *next(iter(chosen.items()), ("all", "")), now)
     if not filters.free:
         return everyone
     held = " AND claimed_by IS NOT NULL AND claimed_until > :now"
-    where = "".join(f" AND {name} = :{name}" for name, _ in chosen) + held
+    where = "".join(f" AND {name} = :{name}" for name in chosen) + held
     taken = _counted(connection, "claims", where, selection.parameters)
     return QueueCounts(
         waiting=everyone.waiting - taken.waiting,

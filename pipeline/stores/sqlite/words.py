@@ -10,7 +10,7 @@ from functools import lru_cache
 from pipeline.domain import Filters, ScoredMention
 from pipeline.errors import ConfigError
 from pipeline.stores.sqlite.database import Database
-from pipeline.stores.sqlite.rows import MENTION_COLUMNS, columns, scored_mention
+from pipeline.stores.sqlite.rows import MENTION_COLUMNS, columns, scored_mention, text_of
 from pipeline.text import folded, stems, stems_of, words
 
 _TERM = re.compile(r'(?P<minus>-?)(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
@@ -94,7 +94,7 @@ def _word_term(word: str) -> str:
 
 @lru_cache(maxsize=10_000)
 def _facet(name: str, value: str) -> str:
-    return f"{name}_{value.encode().hex()}"
+    return f"{name}_{text_of(value).encode().hex()}"
 
 
 def _facets(item: ScoredMention) -> str:
