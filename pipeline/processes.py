@@ -86,7 +86,7 @@ class Supervisor:
         members = family(sessions)
         end([part.process for part in self.parts if part.name not in self.last], patience=DRAIN)
         end([part.process for part in self.parts if part.name in self.last], patience=PATIENCE)
-        end_all([*(member for member in members if member.is_running()), *family(sessions)])
+        end_all([*members, *family(sessions)])
         (self.home / REMEMBERED).unlink(missing_ok=True)
 
     def log(self, name: str) -> Path:
@@ -144,13 +144,14 @@ def end(processes: Iterable[subprocess.Popen[bytes]], *, patience: float) -> Non
 
 
 def end_all(processes: Sequence[psutil.Process]) -> None:
-    """Ask all at once, then kill what is left."""
-    for process in processes:
-        _send(process, signal.SIGTERM)
-    _, stubborn = psutil.wait_procs(processes, timeout=PATIENCE)
-    for process in stubborn:
-        _send(process, signal.SIGKILL)
-    psutil.wait_procs(stubborn, timeout=PATIENCE)
+    """Ask all that still run at once, then kill what is left."""
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        alive = [process for process in processes if _runs(process)]
+        for process in alive:
+            _send(process, signum)
+        deadline = time.monotonic() + PATIENCE
+        while any(map(_runs, alive)) and time.monotonic() < deadline:
+            time.sleep(POLL)
 
 
 def family(sessions: set[int]) -> list[psutil.Process]:
@@ -164,6 +165,14 @@ def family(sessions: set[int]) -> list[psutil.Process]:
         except (psutil.Error, ProcessLookupError, PermissionError):
             continue  # it ended while we looked
     return list(found.values())
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        # A zombie only waits for its parent to notice.
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _started(pid: int) -> float | None:
