@@ -18,6 +18,8 @@ from pipeline.cli import app
 from pipeline.domain import Category, Hit, Sentiment, Urgency
 from tests import REPOSITORY
 
+WIDE = {"COLUMNS": "200"}  # test runners say 80, which would cut what is asserted
+
 POSTS = (
     {"id": "1", "author": "ana", "text": "my brightly lamp is broken, what now", "created_at": "2024-03-06T09:00:00Z"},
     {"id": "2", "author": "ben", "text": "HELP the brightly base caught fire", "created_at": "2024-03-06T09:10:00Z"},
@@ -119,7 +121,7 @@ class Answer:
 
 def call(*arguments: str | Path, stdin: str | bytes | None = None, environ: Mapping[str, str] | None = None) -> Answer:
     """The command in this process."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin, env=dict(environ or {}))
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin, env={**WIDE, **(environ or {})})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Answer(result.exit_code, result.stdout, result.stderr)
@@ -136,7 +138,7 @@ def start(
     return subprocess.Popen(
         command(*arguments),
         cwd=REPOSITORY,
-        env={**os.environ, **(environ or {})},
+        env={**os.environ, **WIDE, **(environ or {})},
         **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
     )
 

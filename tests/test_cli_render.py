@@ -58,6 +58,12 @@ def test_a_table_cuts_wide_columns_and_keeps_one_line_an_item(capsys, monkeypatc
     assert "[red]short[/red]" in lines[2]
 
 
+def test_a_column_without_anything_in_it_leaves_its_room_to_the_others(capsys):
+    print_table(["ticket", "claimed by", "text"], [["x:1", "", "a"], ["x:2", "", "b"]])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["ticket", "text"], ["x:1", "a"], ["x:2", "b"]]
+
+
 def test_a_domain_object_is_plain_json():
     item = scored("1", "my brightly broke")
     assert json.loads(json.dumps(plain(item)))["mention"]["posted_at"] == "2026-11-25T10:00:00Z"

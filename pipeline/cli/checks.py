@@ -76,7 +76,7 @@ def findings(config: Config, name: str) -> Iterator[Finding]:
     """Everything ``tocsin check`` looks at."""
     pairs = config.pairs()
     size = f"{counted(len(config.brand), 'brand')}, {counted(len(config.query), 'query', 'queries')}, {counted(len(config.source), 'source')}"
-    yield Finding(Verdict.OK, name, size)
+    yield Finding(Verdict.OK, "configuration", f"{name}: {size}")
     if not pairs:
         yield Finding(Verdict.NOTE, "queries", "nothing is listened to: add a [[query]] and a [[source]]")
     yield from _secrets(config)
@@ -186,6 +186,6 @@ def store_findings(config: Config) -> Iterator[Finding]:
     except TocsinError as error:
         problems = [str(error)]
     for problem in problems:
-        yield Finding(Verdict.WRONG, f"store {config.store}", problem)
+        yield Finding(Verdict.WRONG, "store", problem)
     if not problems:
-        yield Finding(Verdict.OK, f"store {config.store}", "in order")
+        yield Finding(Verdict.OK, "store", f"{config.store} is in order")

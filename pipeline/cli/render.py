@@ -66,19 +66,22 @@ def print_table(
     right: Sequence[str] = (),
     wrap: bool = False,
 ) -> None:
-    """Rows under headings, each on one line; ``wide`` columns give way on narrow terminals, cut off or wrapped."""
+    """Rows under headings, each on one line; ``wide`` columns give way on narrow terminals, cut off or wrapped.
+
+    A column in which no row has anything leaves its room to the others.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in columns:
+    filled = [place for place in range(len(columns)) if any(row[place] for row in rows)]
+    for name in (columns[place] for place in filled):
         # Rich narrows the columns that may wrap; their cells then cut themselves off instead (a row is one line).
         table.add_column(name, no_wrap=name not in wide, justify="right" if name in right else "left")
     for row in rows:
-        table.add_row(
-            *(Text(one_line(cell), no_wrap=not wrap, overflow="fold" if wrap else "ellipsis") for cell in row)
-        )
+        cells = (one_line(row[place]) for place in filled)
+        table.add_row(*(Text(cell, no_wrap=not wrap, overflow="fold" if wrap else "ellipsis") for cell in cells))
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
     Console(file=sys.stdout, width=width, highlight=False).print(table)
 
