@@ -27,7 +27,7 @@ RAREST_WORD, RAREST_LETTERS = 2, 3
 """Posts a feature must stand in to be kept: once is an accident, and keeps the artefact small."""
 DENSE_SCALE, LANGUAGE_SCALE = 0.15, 0.3
 """Weight of counts and languages beside words and letters of length one; larger ones overfit, smaller are not heard."""
-STRENGTH: dict[Head, float] = {"sentiment": 3.0, "category": 3.0, "urgency": 3.0, "crisis": 3.0}
+STRENGTH: dict[Head, float] = {"sentiment": 4.0, "category": 6.0, "urgency": 6.0, "crisis": 6.0}
 """C of the first layer, chosen by grouped folds."""
 STACK_STRENGTH = 0.1
 

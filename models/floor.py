@@ -1,7 +1,7 @@
 """The floor: named rules of grave wording in eight languages. A rule may raise urgency, never lower it.
 
-``floor.toml`` holds the phrases. A phrase is a row of words: ``burn*`` any ending, ``hand|arm`` either, ``..`` up to
-four words between, ``(my|her)`` may be missing. Both sides are folded, so diacritics may be typed or not. A rule does
+``floor.toml`` holds the phrases. A phrase is a row of words: ``burn*`` any ending, ``hand|arm`` either, ``_`` a
+blank inside one, ``..`` a few words between, ``(my|her)`` may be missing. Both sides are folded, so diacritics may be typed or not. A rule does
 not fire where one of its *unless* phrases, or a negation just before, covers the place.
 
 A post costs little: each phrase has one anchor (its longest word), a token is looked up once, and only posts that
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,8 +25,11 @@ LEXICON = Path(__file__).with_name("floor.toml")
 LANGUAGES = ("en", "de", "tr", "pl", "es", "fr", "pt", "it")
 Fired = tuple[tuple[int, str], ...]
 """Numbers of rules with the words that made them fire."""
-_GAP = r"(?:[^ .]+ ){0,4}?"  # four words reach over a clause; the mark of a sentence's end is never crossed
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[\U0001f300-\U0001faff]")
+_REACH = {"de": 6, "tr": 6}
+"""Words ``..`` reaches over; German and Turkish put the verb last, so theirs reaches farther."""
+_USUAL_REACH = 4
+_WORD = re.compile(r"[^\W_]+|[\U0001f300-\U0001faff]")
+_CONTRACTED = re.compile(r"'(?=(?:t|s|m|d|re|ve|ll)\b)")  # "can't" is one word, "l'incendie" and "Lumiva'nın" are two
 _STOP = re.compile(r"[.!?;:]['\")\]]*$")
 
 
@@ -66,22 +69,30 @@ def spoken(language: str) -> tuple[str, ...]:
     return (language, "en") if language in LANGUAGES and language != "en" else ("en",)
 
 
-def _element(element: str) -> tuple[str, tuple[str, ...]]:
-    """The pattern of one element of a phrase (with the blank after it) and its alternatives."""
+def _element(element: str, reach: int) -> tuple[str, tuple[str, ...]]:
+    """The pattern of one element of a phrase (with the blank after it) and the words one of which it must have."""
     if element == "..":
-        return _GAP, ()
-    optional = element.startswith("(")
-    words = tuple(fold(word) for word in element.strip("()").split("|"))
-    body = "|".join(re.escape(word[:-1]) + r"[^ .]*" if word.endswith("*") else re.escape(word) for word in words)
-    return (f"(?:(?:{body}) )?", ()) if optional else (f"(?:{body}) ", words)
+        return rf"(?:[^ .]+ ){{0,{reach}}}?", ()  # the mark of a sentence's end is never crossed
+    choices = [choice.split("_") for choice in element.strip("()").split("|")]
+    body = "|".join(" ".join(re.escape(word).replace(r"\*", "[^ .]*") for word in choice) for choice in choices)
+    if element.startswith("("):
+        return f"(?:(?:{body}) )?", ()
+    return f"(?:{body}) ", tuple(max(choice, key=len) for choice in choices)
 
 
-def _compiled(phrase: str) -> tuple[str, tuple[str, ...]]:
+def _listed(phrase: str, lists: Mapping[str, str]) -> str:
+    """The phrase with each ``{name}`` replaced by the words of that list."""
+    for name, words in lists.items():
+        phrase = phrase.replace("{" + name + "}", "|".join(words.split()))
+    return phrase
+
+
+def _compiled(phrase: str, language: str) -> tuple[str, tuple[str, ...]]:
     """The pattern of a phrase over blank-separated words, and the alternatives of its anchor."""
     built = ""
     anchors: tuple[str, ...] = ()
-    for element in phrase.split():
-        pattern, words = _element(element)
+    for element in _CONTRACTED.sub("", fold(phrase)).replace("'", " ").split():
+        pattern, words = _element(element, _REACH.get(language, _USUAL_REACH))
         built += pattern
         if words and min(map(len, words)) > (min(map(len, anchors)) if anchors else 0):
             anchors = words
@@ -98,6 +109,9 @@ class Lexicon:
         self._starts: dict[str, set[int]] = {}
         self._entries: dict[str, Entry] = {}
         content = tomllib.loads(path.read_text(encoding="utf-8"))
+        self._lists = {
+            language: {name: words[language] for name, words in content["list"].items()} for language in LANGUAGES
+        }
         self._denied = {
             language: re.compile(rf"(?:^| )(?:{'|'.join(fold(word) for word in words.split())}) (?:[^ .]+ )?$")
             for language, words in content["negation"]["before"].items()
@@ -116,13 +130,13 @@ class Lexicon:
             if not isinstance(wordings, dict):
                 continue
             for phrase in wordings.get("match", ()):
-                built, anchors = _compiled(phrase)
+                built, anchors = _compiled(_listed(phrase, self._lists[language]), language)
                 for anchor in anchors:
                     known = self._starts if anchor.endswith("*") else self._whole
                     known.setdefault(anchor.rstrip("*"), set()).add(len(self.phrases))
                 self.phrases.append(Phrase(number, language, re.compile(f"(?<= ){built}"), anchors))
             if wordings.get("unless"):
-                harmless = "|".join(_compiled(phrase)[0] for phrase in wordings["unless"])
+                harmless = "|".join(_compiled(_listed(phrase, self._lists[language]), language)[0] for phrase in wordings["unless"])
                 unless[language] = re.compile(f"(?<= )(?:{harmless})")
         urgency: Literal["critical", "high"] = "critical" if rule["urgency"] == "critical" else "high"
         self.rules.append(Rule(str(rule["name"]), urgency, bool(rule["crisis"]), bool(rule.get("weak")), unless))
@@ -140,7 +154,7 @@ class Lexicon:
         masked = pieces(token)
         if HANDLE in masked or LINK in masked or MAIL in masked:
             return Entry("", ())
-        words = _WORD.findall(fold(token))
+        words = _WORD.findall(_CONTRACTED.sub("", fold(token)))
         found: set[int] = set()
         for word in words:
             found |= self._whole.get(word, set())
