@@ -121,7 +121,9 @@ class Answer:
 
 def call(*arguments: str | Path, stdin: str | bytes | None = None, environ: Mapping[str, str] | None = None) -> Answer:
     """The command in this process."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin, env={**WIDE, **(environ or {})})
+    result = CliRunner().invoke(
+        app, [str(argument) for argument in arguments], input=stdin, env={**WIDE, **(environ or {})}
+    )
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Answer(result.exit_code, result.stdout, result.stderr)
