@@ -139,11 +139,12 @@ def test_originals_that_share_a_band_are_candidates_by_band(store: Store) -> Non
     }
 
 
-def test_candidates_are_found_on_both_ends_of_the_window(store: Store) -> None:
+def test_candidates_are_found_up_to_the_very_beginning_of_the_window_and_not_before(store: Store) -> None:
     posts = [scored(str(day), posted_at=NOW - timedelta(days=day)) for day in range(12)]
     store.add_mentions(posts, {item.mention.id: [5] for item in posts})
-    found = store.fold_candidates([5], since=NOW - timedelta(days=7))
-    assert {id_ for id_, _ in found[5]} == {f"x:{day}" for day in range(8)}
+    for days in range(11):
+        found = store.fold_candidates([5], since=NOW - timedelta(days=days))
+        assert {id_ for id_, _ in found[5]} == {f"x:{day}" for day in range(days + 1)}
 
 
 def test_reposts_and_repeats_are_counted_with_their_people(store: Store) -> None:
