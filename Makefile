@@ -2,9 +2,10 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint types bench train storm clean lock
 SHELL := /bin/bash
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-UV := $(shell command -v uv 2>/dev/null)
+# Asked rather than only found: a version manager's stand-in may name a uv that is not there.
+UV := $(shell for u in uv .venv/bin/uv; do $$u --version >/dev/null 2>&1 && echo $$u && break; done)
 PYTEST_ARGS ?=
 # One thread for numeric libraries: two processes with two threads each on two cores are slower than two with one.
 export OPENBLAS_NUM_THREADS ?= 1
@@ -48,13 +49,13 @@ clean: ## remove what was built (the data in .tocsin stays; remove it by hand)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "Tocsin needs Python 3.11 or newer; none of python3.13, python3.12, python3.11, python3 is." >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "Tocsin needs Python 3.11 or newer; none of python3.11, python3.12, python3.13, python3 is. Name one: make run PYTHON=/path/to/python." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 
 # The project itself is used in place: a path file and a launcher, no build step.
 define install
 	@echo "installing from $(1)"
-	@if [ -n "$(UV)" ]; then VIRTUAL_ENV=.venv $(UV) pip install -q --require-hashes --compile-bytecode -r $(1); \
+	@if [ -n "$(UV)" ]; then VIRTUAL_ENV="$$PWD/.venv" $(UV) pip install -q --require-hashes --compile-bytecode -r $(1); \
 	else $(BIN)/python -m pip install -q --disable-pip-version-check -U "pip>=24" && \
 	     $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1); fi
 	@pwd > $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tocsin.pth
