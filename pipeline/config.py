@@ -148,8 +148,8 @@ class Weights(_Settings):
     request: float = 3.0
     question: float = 2.0
     other: float = 0.2
-    critical: float = 4.0
-    high: float = 2.0
+    critical: float = 6.0
+    high: float = 3.0
     normal: float = 1.0
     low: float = 0.3
     crisis_lane: Annotated[float, Field(gt=0, le=1)] = 0.35

@@ -119,11 +119,11 @@ class Classifier(Protocol):
     @property
     def version(self) -> str: ...
 
-    def classify(self, texts: Sequence[str], languages: Sequence[str]) -> Classified:
-        """Probabilities of raw texts, same length and order."""
-
-    def explain(self, texts: Sequence[str], languages: Sequence[str]) -> Sequence[Sequence[WordReason]]:
-        """The strongest words or rules behind each text's scores, strongest first."""
+    def classify_and_explain(
+        self, texts: Sequence[str], languages: Sequence[str]
+    ) -> tuple[Classified, Sequence[Sequence[WordReason]]]:
+        """Probabilities of raw texts, same length and order, and the strongest words or rules behind each text's scores,
+        strongest first. Both at once, because reading the texts is most of the work."""
 
 
 # --- store ----------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ CRISIS_FLOOR = 0.5  # a crisis rule is a claim of danger in plain words: at leas
 MULTIPLIER_CAP = 4.0  # reach and repetition may lift a post by about one class, never a joke above a danger
 SPAM_CERTAIN = 0.8  # above it, and without any sign of danger, a post is kept as a mention and makes no ticket
 WORTH_SAYING = 0.2  # P(crisis) below this is most posts' and explains nothing
+SHORTEST_WORDS = 4  # characters: "no" and "the" weigh something and tell a person nothing
 _DANGER = "danger"  # the key of the crisis head's words
 REPEAT_WINDOW = timedelta(days=30)
 _ASKING = (Category.COMPLAINT, Category.REQUEST, Category.QUESTION)
@@ -245,7 +246,7 @@ def _words_by_head(score: Score) -> dict[str, list[str]]:
     words: dict[str, list[str]] = {}
     for signal in sorted(score.signals, key=attrgetter("value"), reverse=True):
         head, _, label = signal.name.partition(": ")
-        if signal.because:
+        if len(signal.because) >= SHORTEST_WORDS:
             words.setdefault(_DANGER if head == "crisis" else label, []).append(signal.because)
     return words
 

@@ -34,8 +34,7 @@ def _judge(mentions: Sequence[Mention], classifier: Classifier) -> list[Score]:
         return []
     texts = [mention.text for mention in mentions]
     languages = [mention.language for mention in mentions]
-    found = classifier.classify(texts, languages)
-    reasons = classifier.explain(texts, languages)
+    found, reasons = classifier.classify_and_explain(texts, languages)
     version = classifier.version
     return [
         Score(

@@ -50,6 +50,11 @@ class WordClassifier:
 
     version = "words-1"
 
+    def classify_and_explain(
+        self, texts: Sequence[str], languages: Sequence[str]
+    ) -> tuple[Classified, Sequence[Sequence[Reason]]]:
+        return self.classify(texts, languages), self.explain(texts, languages)
+
     def classify(self, texts: Sequence[str], languages: Sequence[str]) -> Classified:
         fire = np.array(["fire" in text for text in texts], dtype=bool)
         labels = [self._category(text) for text in texts]

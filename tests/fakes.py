@@ -75,6 +75,9 @@ class MarkedClassifier:
     def __init__(self, rules: Mapping[str, tuple[str, str, bool]] | None = None) -> None:
         self.rules = rules or {}
 
+    def classify_and_explain(self, texts: Sequence[str], languages: Sequence[str]) -> Any:
+        return self.classify(texts, languages), self.explain(texts, languages)
+
     def classify(self, texts: Sequence[str], languages: Sequence[str]) -> Any:
         labels = [self._labels(text) for text in texts]
         return SimpleNamespace(

@@ -48,6 +48,11 @@ class LengthClassifier:
     version: str = "length-1"
     asked: list[tuple[list[str], list[str]]] = field(default_factory=list)
 
+    def classify_and_explain(
+        self, texts: Sequence[str], languages: Sequence[str]
+    ) -> tuple[Classified, Sequence[Sequence[Reason]]]:
+        return self.classify(texts, languages), self.explain(texts, languages)
+
     def classify(self, texts: Sequence[str], languages: Sequence[str]) -> Classified:
         self.asked.append((list(texts), list(languages)))
         n = len(texts)

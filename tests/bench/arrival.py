@@ -114,7 +114,7 @@ def weights(config: Path) -> None:
         process.terminate()
     script = (
         "import psutil; from pathlib import Path; from pipeline.app import assemble; from pipeline.flows import listen;"
-        f"t = assemble(Path({str(config)!r})); t.classifier().classify(['x'], ['en']); listen(t);"
+        f"t = assemble(Path({str(config)!r})); t.classifier().classify_and_explain(['x'], ['en']); listen(t);"
         "print(round(psutil.Process().memory_full_info().pss / 2**20))"
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)

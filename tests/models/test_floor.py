@@ -145,13 +145,17 @@ def test_many_posts_give_the_hits_of_each() -> None:
 
 def test_a_weak_rule_is_a_hint_and_no_hit() -> None:
     weak = [rule.name for rule in floor.lexicon().rules if rule.weak]
-    post = "third time I write, still no answer".split()
+    post = ["third", "time", "I", "write,", "still", "no", "answer"]
     assert any(floor.lexicon().rules[number].name in weak for number, _ in floor.fired(post, "en"))
     assert floor.hits(" ".join(post), "en") == ()
 
 
 def test_hits_on_the_authored_corpus_are_urgent_by_label() -> None:
-    rows = [json.loads(line) for path in sorted(AUTHORED.glob("*.jsonl")) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [
+        json.loads(line)
+        for path in sorted(AUTHORED.glob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
     hit = [row for row in rows if floor.hits(row["text"], row["lang"])]
     assert len(hit) > len(rows) * 0.05
     assert sum(row["urgency"] >= 2 for row in hit) / len(hit) >= SUREST
