@@ -223,9 +223,7 @@ def main() -> None:
     for size in parser.parse_args().sizes:
         with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
             measure(Path(folder) / "bench.db", size)
-            print(
-                f"  the file: {(Path(folder) / 'bench.db').stat().st_size / size:,.0f} bytes a ticket with its mention"
-            )
+            print(f"  the file: {(Path(folder) / 'bench.db').stat().st_size >> 20:,} MB")
     noise()
 
 
