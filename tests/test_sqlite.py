@@ -197,6 +197,19 @@ def test_a_closed_store_says_so(path: Path, kind: str) -> None:
         store.queue(NOW, ALL)
 
 
+def test_who_waits_for_a_store_in_memory_is_told_when_it_closes() -> None:
+    store = SqliteStore(":memory:")
+    with ThreadPoolExecutor(3) as pool:
+        with store._database.read():
+            waiting = [pool.submit(store.change_count) for _ in range(3)]
+            while not any(each.running() for each in waiting):
+                pass
+            store.close()
+        for each in waiting:
+            with pytest.raises(StoreRefused, match="closed"):
+                each.result(60)
+
+
 def test_half_a_character_is_nobodys_id_and_cannot_stop_a_batch_from_being_marked(path: Path) -> None:
     with opened(path) as store:
         for ask in (store.mention, store.ticket, store.incident):

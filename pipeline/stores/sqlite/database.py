@@ -90,8 +90,12 @@ class Database:
         self._closed.set()
         while True:
             try:
-                self._idle.get_nowait().close()
+                connection = self._idle.get_nowait()
             except Empty:
+                return
+            connection.close()
+            if self.in_memory:  # whoever waits for the only one must wake and see that it is closed
+                self._idle.put(connection)
                 return
 
     def check(self) -> list[str]:
@@ -117,18 +121,22 @@ class Database:
 
     @contextmanager
     def _borrowed(self) -> Iterator[sqlite3.Connection]:
-        if self._closed.is_set():
-            raise StoreRefused(f"the store {self.path} is closed; open it again")
         try:
-            connection = self._idle.get(block=self.in_memory)
+            connection = self._idle.get(block=self.in_memory and not self._closed.is_set())
         except Empty:
+            self._refuse_if_closed()
             connection = self._connect()
         try:
+            self._refuse_if_closed()
             yield connection
         finally:
             self._idle.put(connection)
             if self._closed.is_set():
                 self.close()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed.is_set():
+            raise StoreRefused(f"the store {self.path} is closed; open it again")
 
     def _connect(self) -> sqlite3.Connection:
         if self.in_memory:
