@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -40,6 +41,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.status, self.headers, self.hang = 204, {}, threading.Event()
         self.hang.set()
+        self.drips = False
         self.got: list[tuple[dict[str, str], bytes]] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -59,6 +61,9 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in self.server.headers.items():
             self.send_header(name, value)
         self.end_headers()
+        while self.server.drips:
+            self.wfile.write(b".")
+            time.sleep(0.05)
 
     def log_message(self, *_):
         """Keep the test output clean."""
@@ -69,6 +74,7 @@ def receiver():
     server = Receiver()
     yield server
     server.hang.set()
+    server.drips = False
     server.shutdown()
     server.server_close()
 
@@ -106,6 +112,22 @@ def test_retry_after_is_obeyed_within_reason(receiver):
     with pytest.raises(ChannelUnavailable) as caught:
         channel.notify(NOTICE)
     assert caught.value.retry_at == NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("wait", ["9" * 20, "\u00b2", "-5", "", "Wed, 25 Nov 2026 11:00:00 GMT"])
+def test_a_retry_after_that_is_no_sane_number_leaves_the_pace_to_us(receiver, wait):
+    receiver.status, receiver.headers = 503, {"retry-after": wait}
+    with pytest.raises(ChannelUnavailable) as caught:
+        notifier(receiver).notify(NOTICE)
+    assert caught.value.retry_at is None
+
+
+def test_an_answer_that_never_ends_is_not_waited_for(receiver):
+    receiver.status, receiver.drips = 200, True
+    done = threading.Event()
+    sending = threading.Thread(target=lambda: (notifier(receiver).notify(NOTICE), done.set()), daemon=True)
+    sending.start()
+    assert done.wait(5)
 
 
 def test_a_redirect_is_not_followed(receiver):

@@ -78,19 +78,21 @@ class WebhookNotifier:
         }
         try:
             # No redirects: the signed text goes to the address that was checked, or nowhere.
-            answer = httpx.post(
+            # The answer's body is never read: time limits are per read, so a receiver could drip it for ever.
+            with httpx.stream(
+                "POST",
                 self.settings.url,
                 content=body.encode(),
                 headers=headers,
                 timeout=self.settings.timeout,
                 follow_redirects=False,
                 trust_env=not self.settings.allow_private,
-            )
+            ) as answer:
+                self._judge(answer, now)
         except httpx.InvalidURL as error:
             raise ChannelRefused(f"channel {self.name!r}: its url is not valid") from error
         except httpx.HTTPError as error:
             raise ChannelUnavailable(f"channel {self.name!r}: {type(error).__name__} at {self._host}") from error
-        self._judge(answer, now)
 
     @property
     def _host(self) -> str:
@@ -104,9 +106,7 @@ class WebhookNotifier:
             raise ChannelRefused(f"{said} (a redirect); set url to the final address")
         if answer.status_code in REFUSALS:
             raise ChannelRefused(f"{said}; check its url and key")
-        wait = answer.headers.get("retry-after", "")
-        retry_at = now + min(timedelta(seconds=int(wait)), LONGEST_WAIT) if wait.isdigit() else None
-        raise ChannelUnavailable(said, retry_at=retry_at)
+        raise ChannelUnavailable(said, retry_at=_retry_at(answer.headers.get("retry-after", ""), now))
 
     def _check_address(self) -> None:
         """Notices leave for public addresses only, unless ``allow_private`` says otherwise."""
@@ -120,3 +120,10 @@ class WebhookNotifier:
             raise ChannelRefused(
                 f"channel {self.name!r}: {self._host} is a private address; set allow_private = true if that is meant"
             )
+
+
+def _retry_at(wait: str, now: datetime) -> datetime | None:
+    """When a receiver wants the next try: seconds of a sane length, else (a date, nonsense) our own pace."""
+    if not (wait.isdecimal() and len(wait) < 10):
+        return None
+    return now + min(timedelta(seconds=int(wait)), LONGEST_WAIT)
