@@ -239,7 +239,8 @@ class Tickets(Protocol):
         """Take a resolution back."""
 
     def undo(self, event_id: int, responder: str, *, now: datetime) -> Ticket:
-        """Restore the facts from before an event; raises ``Conflict`` when a person changed the ticket since."""
+        """Restore the facts from before an event; raises ``AlreadyClaimed`` when another holds the ticket, and
+        ``Conflict`` when a person changed it since."""
 
 
 class Events(Protocol):

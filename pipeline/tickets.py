@@ -115,7 +115,7 @@ def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
 
 def claimed(ticket: Ticket, responder: str, *, until: datetime, now: datetime) -> Step:
     """Take the lease, or make one's own longer; raises ``AlreadyClaimed``, and ``Conflict`` on a resolved ticket."""
-    _free_for(ticket, responder, now)
+    free_for(ticket, responder, now)
     if ticket.resolved_at is not None:
         raise Conflict(f"{ticket.id} is resolved; reopen it before you claim it")
     own = ticket.holder(now) == responder
@@ -127,7 +127,7 @@ def claimed(ticket: Ticket, responder: str, *, until: datetime, now: datetime) -
 
 def released(ticket: Ticket, responder: str, *, now: datetime) -> Step:
     """Give the lease back; raises ``AlreadyClaimed`` when another holds it."""
-    _free_for(ticket, responder, now)
+    free_for(ticket, responder, now)
     if ticket.claimed_by != responder:
         return Step(ticket=ticket, kind=None, at=now)
     return Step(ticket=replace(ticket, claimed_by=None, claimed_until=None), kind=EventKind.RELEASED, at=now)
@@ -135,7 +135,7 @@ def released(ticket: Ticket, responder: str, *, now: datetime) -> Step:
 
 def answered(ticket: Ticket, responder: str, *, now: datetime) -> Step:
     """The responder has answered: nothing waits until the next post; raises ``AlreadyClaimed``."""
-    _free_for(ticket, responder, now)
+    free_for(ticket, responder, now)
     if ticket.waiting_since is None and ticket.answered_at is not None:
         return Step(ticket=ticket, kind=None, at=now)
     return Step(ticket=_with_answer(ticket, now), kind=EventKind.ANSWERED, at=now)
@@ -143,7 +143,7 @@ def answered(ticket: Ticket, responder: str, *, now: datetime) -> Step:
 
 def resolved(ticket: Ticket, responder: str, resolution: Resolution, *, now: datetime) -> Step:
     """End the work; raises ``AlreadyClaimed``, and ``Conflict`` when it ended otherwise already."""
-    _free_for(ticket, responder, now)
+    free_for(ticket, responder, now)
     if ticket.resolved_at is not None:
         if ticket.resolution is not resolution:
             raise Conflict(f'{ticket.id} is resolved as "{ticket.resolution}" already; reopen it first')
@@ -166,7 +166,8 @@ def _with_answer(ticket: Ticket, now: datetime) -> Ticket:
     return replace(ticket, answered_at=now, responded_at=_earliest(ticket.responded_at, now), waiting_since=None)
 
 
-def _free_for(ticket: Ticket, responder: str, now: datetime) -> None:
+def free_for(ticket: Ticket, responder: str, now: datetime) -> None:
+    """Raise ``AlreadyClaimed`` when another holds the ticket."""
     holder = ticket.holder(now)
     if holder is not None and holder != responder:
         assert ticket.claimed_until is not None  # or nobody would hold it

@@ -88,7 +88,8 @@ class SqliteTickets:
         return self._act(ticket_id, responder, lambda old: lifecycle.reopened(old, now=now))
 
     def undo(self, event_id: int, responder: str, *, now: datetime) -> Ticket:
-        """Restore the facts from before an event; raises ``Conflict`` when a person changed the ticket since."""
+        """Restore the facts from before an event; raises ``AlreadyClaimed`` when another holds the ticket, and
+        ``Conflict`` when a person changed it since."""
         with self._database.write() as connection:
             row = connection.execute(f"{SELECT_EVENTS} WHERE id = ?", (event_id,)).fetchone()
             if row is None:
@@ -96,6 +97,7 @@ class SqliteTickets:
             done = event(row)
             later = connection.execute(f"{SELECT_EVENTS} WHERE subject = ? AND id > ?", (done.subject, event_id))
             old = _ticket(connection, done.subject)
+            lifecycle.free_for(old, responder, now)  # or undoing another's claim would be a way to take it
             new = lifecycle.undone(old, done, later=[event(row) for row in later])
             connection.execute("UPDATE events SET undone = 1 WHERE id = ?", (event_id,))
             append(connection, done.subject, EventKind.UNDONE, responder, note=done.kind.value, at=now)

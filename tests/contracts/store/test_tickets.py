@@ -241,12 +241,12 @@ def test_each_act_can_be_taken_back(store: Store, act: str) -> None:
     assert not same(store.ticket("x:1"), before)
     event = store.events("x:1")[-1]
     assert event.before is not None
-    undone = store.undo(event.id, "Ben", now=ahead(2))
+    undone = store.undo(event.id, "Ana", now=ahead(2))
     assert same(undone, before)
     assert store.ticket("x:1") == undone
     assert [(e.kind, e.actor, e.undone) for e in store.events("x:1")[-2:]] == [
         (event.kind, "Ana", True),
-        (EventKind.UNDONE, "Ben", False),
+        (EventKind.UNDONE, "Ana", False),
     ]
 
 
@@ -292,6 +292,25 @@ def test_what_the_machine_learned_since_is_kept_by_an_undo(store: Store) -> None
     store.save_tickets([ticket(posts=2, level=9, last_at=ago(5))])
     undone = store.undo(event.id, "Ana", now=NOW)
     assert (undone.rank.level, undone.posts, undone.waiting_since, undone.responded_at) == (9, 2, ago(30), None)
+
+
+def test_a_colleagues_claim_cannot_be_taken_by_undoing_it(store: Store) -> None:
+    put(store, ticket())
+    store.claim("x:1", "Ana", until=ahead(15), now=NOW)
+    event = store.events("x:1")[-1]
+    with pytest.raises(AlreadyClaimed) as refused:
+        store.undo(event.id, "Ben", now=ahead(1))
+    assert refused.value.holder == "Ana"
+    assert store.ticket("x:1").holder(ahead(1)) == "Ana"
+    assert store.events("x:1")[-1] == event
+
+
+def test_an_act_of_a_colleague_can_be_undone_once_nobody_holds_the_ticket(store: Store) -> None:
+    put(store, ticket())
+    store.claim("x:1", "Ana", until=ahead(15), now=NOW)
+    store.resolve("x:1", "Ana", Resolution.NOT_OURS, now=ahead(1))
+    undone = store.undo(store.events("x:1")[-1].id, "Ben", now=ahead(20))
+    assert (undone.status(ahead(20)), undone.holder(ahead(20))) == (Status.OPEN, None)
 
 
 # --- history --------------------------------------------------------------------------------------------------------
