@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from numpy import float64
 from numpy.typing import NDArray
@@ -309,7 +309,3 @@ class Notifier(Protocol):
 
     def notify(self, notice: Notice) -> None:
         """Deliver once; raises ``ChannelRefused`` or ``ChannelUnavailable``."""
-
-
-Json = Mapping[str, Any]
-"""What an adapter reads before it is made ours; never crosses a module boundary after ``normalise``."""
