@@ -69,7 +69,7 @@ def notices_for(
 
 
 def message(incident: Incident, posts: Sequence[ScoredMention], *, reason: Reason, address: str) -> tuple[str, str]:
-    """Subject and text of a notice, worst first, personal data masked."""
+    """Subject and text of a notice, worst and newest posts first, personal data masked."""
     title = redact(incident.title)
     subject = f'Severity {incident.severity} · {incident.brand} · "{title}" · since {incident.opened_at:%H:%M} UTC'
     arithmetic = " + ".join(f"{part.value:g} {part.name} ({redact(part.because)})" for part in incident.parts)
@@ -77,7 +77,7 @@ def message(incident: Incident, posts: Sequence[ScoredMention], *, reason: Reaso
         f"{counted(incident.posts, 'post')} by {counted(incident.people, 'person', 'people')}. One grave post is enough: {incident.rule}.",
         f"Severity {incident.severity} = {arithmetic}.",
     ]
-    worst = sorted(posts, key=lambda item: (-item.score.crisis, item.mention.posted_at))[:QUOTES]
+    worst = sorted(posts, key=lambda item: (item.score.crisis, item.mention.posted_at), reverse=True)[:QUOTES]
     for item in worst:
         text = redact(" ".join(item.mention.text.split()))
         quote = text if len(text) <= QUOTE_LENGTH else f"{text[: QUOTE_LENGTH - 1]}…"
@@ -97,15 +97,22 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 def deliver(
     notifiers: Mapping[str, Notifier], *, store: Notices, clock: Callable[[], datetime], limit: int = 100
 ) -> Delivered:
-    """Send what is due. A try is recorded before it is made, so a crash in it is seen and made again: at least once, with
-    the same id, by which a receiver knows a repeat."""
+    """Send what is due, at most ``limit`` a channel. A try is recorded before it is made, so a crash in it is seen and
+    made again: at least once, with the same id, by which a receiver knows a repeat. A channel that is down is not asked
+    again in this run: its time limits must not add up while others wait."""
     sent = failed = 0
+    down: set[str] = set()
     for notice in store.due_notices(clock(), limit=limit):
+        if notice.channel in down:
+            continue
         now = clock()
-        trying = replace(notice, attempts=notice.attempts + 1, retry_at=now + SENDING)
-        store.save_notice(trying)
-        outcome = _attempt(trying, notifiers, now)
+        taken = store.take_notice(notice, retry_at=now + SENDING)
+        if taken is None:  # another process delivers it
+            continue
+        outcome = _attempt(taken, notifiers, now)
         store.save_notice(outcome)
+        if outcome.retry_at is not None:
+            down.add(notice.channel)
         sent += outcome.sent_at is not None
         failed += outcome.sent_at is None
     return Delivered(sent=sent, failed=failed)
@@ -113,11 +120,12 @@ def deliver(
 
 def _attempt(notice: Notice, notifiers: Mapping[str, Notifier], now: datetime) -> Notice:
     wait = BACKOFF[min(notice.attempts, len(BACKOFF)) - 1]
-    try:
-        notifiers[notice.channel].notify(notice)
-    except KeyError:
+    notifier = notifiers.get(notice.channel)
+    if notifier is None:
         gone = f"channel {notice.channel!r} is no longer configured"
         return replace(notice, failed_at=now, retry_at=None, error=gone)
+    try:
+        notifier.notify(notice)
     except ChannelRefused as error:
         return replace(notice, failed_at=now, retry_at=None, error=str(error))
     except ChannelUnavailable as error:

@@ -279,10 +279,16 @@ class Notices(Protocol):
         """Record a notice before it is sent; ``False`` when its id is known."""
 
     def due_notices(self, now: datetime, *, limit: int = 100) -> list[Notice]:
-        """Notices neither sent nor failed whose ``retry_at`` is not ahead, oldest first."""
+        """Notices neither sent nor failed whose ``retry_at`` is not ahead, oldest first, at most ``limit`` a channel."""
+
+    def take_notice(self, notice: Notice, *, retry_at: datetime) -> Notice | None:
+        """Count a try before it is made, by compare-and-set on ``attempts``; ``None`` when another took the notice.
+
+        It is due again at ``retry_at`` unless an outcome is saved before.
+        """
 
     def save_notice(self, notice: Notice) -> None:
-        """Record the outcome of a try."""
+        """Record the outcome of a try, unless another try has been counted since or the notice was sent."""
 
     def notices(self, group: str | None = None, *, limit: int = 100) -> list[Notice]:
         """The log, newest first."""

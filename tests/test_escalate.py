@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 
 from pipeline.domain import Notice, Part, Reason
 from pipeline.errors import ChannelRefused, ChannelUnavailable
 from pipeline.escalate import deliver, message, notices_for, reason_for
+from pipeline.notifiers.console import ConsoleNotifier
 from pipeline.stores.sqlite import SqliteStore
 from tests.factories import FIRE, NOW, incident, score, scored
 
@@ -133,3 +135,58 @@ def test_notices_are_idempotent_in_the_log(store):
     notice = store.notices()[0]
     assert store.add_notice(replace(notice, subject="again")) is False
     assert len(store.notices()) == 2
+
+
+def test_a_console_that_is_gone_is_tried_again(monkeypatch):
+    gone = StringIO()
+    gone.close()
+    monkeypatch.setattr("sys.stderr", gone)
+    with pytest.raises(ChannelUnavailable, match="console is gone"):
+        ConsoleNotifier().notify(due()[0])
+
+
+def test_an_error_inside_a_channel_is_not_called_a_missing_channel(store):
+    with pytest.raises(KeyError, match="its own"):
+        deliver({"console": Recorder(failure=KeyError("its own"))}, store=store, clock=lambda: NOW)
+    assert not any(notice.failed_at for notice in store.notices())
+
+
+def test_a_channel_that_is_down_is_asked_once_a_run_and_keeps_no_other_waiting(store):
+    for number in range(3):
+        store.add_notice(replace(store.notices()[0], id=f"more {number}", channel="ops"))
+    asked = []
+
+    class Down(Recorder):
+        def notify(self, notice):
+            asked.append(notice.id)
+            raise ChannelUnavailable("ops answered 503")
+
+    console = Recorder()
+    done = deliver({"console": console, "ops": Down("ops")}, store=store, clock=lambda: NOW, limit=1)
+    assert (done.sent, done.failed, len(asked), len(console.heard)) == (1, 1, 1, 1)
+    waiting = [notice for notice in store.notices() if notice.channel == "ops" and notice.attempts == 0]
+    assert [notice.retry_at for notice in waiting] == [None] * 3
+
+
+def test_two_that_deliver_at_once_send_a_notice_once(store):
+    console, ops = Recorder(), Recorder("ops")
+
+    class Beside(Recorder):
+        def notify(self, notice):
+            deliver({"console": console, "ops": ops}, store=store, clock=lambda: NOW)
+            super().notify(notice)
+
+    beside = Beside()
+    deliver({"console": beside, "ops": ops}, store=store, clock=lambda: NOW)
+    assert (len(console.heard), len(beside.heard), len(ops.heard)) == (0, 1, 1)
+
+
+def test_the_worst_posts_are_quoted_and_of_those_the_newest():
+    posts = [
+        scored(str(n), f"post {n}", given=score(crisis=0.9), posted_at=NOW + timedelta(minutes=n)) for n in range(5)
+    ]
+    worst = scored("w", "the worst", given=score(crisis=0.95), posted_at=NOW - timedelta(hours=1))
+    _, body = message(incident(), [*posts, worst], reason=Reason.INCIDENT_OPENED, address="http://127.0.0.1:8600")
+    assert [line.split('"')[1] for line in body.splitlines() if line.startswith('"')] == [
+        "the worst", "post 4", "post 3",
+    ]  # fmt: skip

@@ -99,7 +99,7 @@ class Desk:
                 saved, posts, told=[], channels=["console"], address=self.config.web.address, now=self.clock.now
             ):
                 self.store.add_notice(notice)
-                self.store.save_notice(replace(notice, sent_at=self.clock.now, attempts=1))
+                self.store.save_notice(replace(notice, sent_at=self.clock.now))
 
     def heard(self, source: str = "x", query: str = "kestrel", *, minutes_ago: float = 2, **about: Any) -> None:
         """One query read at its source, by default without trouble."""

@@ -102,23 +102,43 @@ class SqliteNotices:
             return added.rowcount == 1
 
     def due_notices(self, now: datetime, *, limit: int = 100) -> list[Notice]:
-        """Notices neither sent nor failed whose ``retry_at`` is not ahead, oldest first."""
+        """Notices neither sent nor failed whose ``retry_at`` is not ahead, oldest first, at most ``limit`` a channel."""
         with self._database.read() as connection:
             rows = connection.execute(
-                f"{_NOTICE} WHERE sent_at IS NULL AND failed_at IS NULL AND (retry_at IS NULL OR retry_at <= ?)"
-                " ORDER BY created_at, id LIMIT ?",
+                f"{_NOTICE} WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER"
+                " (PARTITION BY channel ORDER BY created_at, id) AS place FROM notices"
+                "  WHERE sent_at IS NULL AND failed_at IS NULL AND (retry_at IS NULL OR retry_at <= ?))"
+                " WHERE place <= ?) ORDER BY created_at, id",
                 (stamp(now), limit),
             )
             return [_notice(row) for row in rows]
 
-    def save_notice(self, notice: Notice) -> None:
-        """Record the outcome of a try."""
+    def take_notice(self, notice: Notice, *, retry_at: datetime) -> Notice | None:
+        """Count a try before it is made, by compare-and-set on ``attempts``; ``None`` when another took the notice."""
         with self._database.write() as connection:
-            connection.execute(
-                f"INSERT OR REPLACE INTO notices ({columns(_NOTICE_COLUMNS)}) VALUES ({values(_NOTICE_COLUMNS)})",
-                _notice_row(notice),
+            taken = connection.execute(
+                "UPDATE notices SET attempts = attempts + 1, retry_at = ?"
+                " WHERE id = ? AND attempts = ? AND sent_at IS NULL AND failed_at IS NULL",
+                (stamp(retry_at), notice.id, notice.attempts),
             )
+            if not taken.rowcount:
+                return None
             bump(connection)
+            return replace(notice, attempts=notice.attempts + 1, retry_at=retry_at)
+
+    def save_notice(self, notice: Notice) -> None:
+        """Record the outcome of a try, unless another try has been counted since or the notice was sent."""
+        with self._database.write() as connection:
+            saved = connection.execute(
+                "UPDATE notices SET sent_at = ?, failed_at = ?, retry_at = ?, error = ?"
+                " WHERE id = ? AND attempts = ? AND sent_at IS NULL",
+                (
+                    stamp_or_none(notice.sent_at), stamp_or_none(notice.failed_at), stamp_or_none(notice.retry_at),
+                    notice.error, notice.id, notice.attempts,
+                ),
+            )  # fmt: skip
+            if saved.rowcount:
+                bump(connection)
 
     def notices(self, group: str | None = None, *, limit: int = 100) -> list[Notice]:
         """The log, newest first."""

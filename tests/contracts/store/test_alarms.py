@@ -79,13 +79,52 @@ def test_due_notices_are_those_neither_sent_nor_failed_nor_put_off(store: Store)
     assert ids(store.due_notices(ahead(1))) == ["first", "later", "now"]
 
 
+def test_due_notices_are_limited_by_channel_so_that_one_that_is_down_hides_no_other(store: Store) -> None:
+    for number in range(3):
+        store.add_notice(notice(f"down {number}", channel="ops", created_at=ago(9 - number)))
+    store.add_notice(notice("up", channel="console", created_at=ago(1)))
+    assert ids(store.due_notices(NOW, limit=2)) == ["down 0", "down 1", "up"]
+
+
+def test_a_notice_is_taken_by_one_alone(store: Store) -> None:
+    store.add_notice(notice())
+    taken = store.take_notice(notice(), retry_at=ahead(2))
+    assert taken == notice(attempts=1, retry_at=ahead(2))
+    assert store.notices() == [taken]
+    before = store.change_count()
+    assert store.take_notice(notice(), retry_at=ahead(2)) is None
+    assert store.take_notice(notice("unknown"), retry_at=ahead(2)) is None
+    assert store.change_count() == before
+
+
+def test_a_notice_that_was_sent_or_has_failed_cannot_be_taken(store: Store) -> None:
+    for each in (notice("sent", sent_at=NOW), notice("failed", failed_at=NOW)):
+        store.add_notice(each)
+        assert store.take_notice(each, retry_at=ahead(2)) is None
+
+
 def test_the_outcome_of_a_try_is_recorded(store: Store) -> None:
     store.add_notice(notice())
-    tried = notice(attempts=1, error="the channel answered 503", retry_at=ahead(2))
-    store.save_notice(tried)
-    assert store.notices() == [tried]
-    store.save_notice(replace(tried, sent_at=ahead(2), attempts=2, error=None))
+    taken = store.take_notice(notice(), retry_at=ahead(2))
+    assert taken
+    store.save_notice(replace(taken, error="the channel answered 503"))
+    assert store.notices() == [replace(taken, error="the channel answered 503")]
+    store.save_notice(replace(taken, sent_at=ahead(2), retry_at=None))
     assert store.due_notices(ahead(9)) == []
+
+
+def test_the_outcome_of_a_try_that_others_have_overtaken_is_dropped_and_sent_stays_sent(store: Store) -> None:
+    store.add_notice(notice())
+    slow = store.take_notice(notice(), retry_at=ahead(2))
+    assert slow
+    second = store.take_notice(slow, retry_at=ahead(4))
+    assert second
+    store.save_notice(replace(slow, failed_at=NOW, retry_at=None, error="gone"))
+    assert store.notices() == [second]
+    sent = replace(second, sent_at=NOW, retry_at=None)
+    store.save_notice(sent)
+    store.save_notice(replace(second, error="timed out"))
+    assert store.notices() == [sent]
 
 
 def test_the_log_is_read_by_group_newest_first(store: Store) -> None:
