@@ -331,7 +331,8 @@ class Rank:
 class Ticket:
     """The work a conversation makes; its id is the conversation's, so there can be only one.
 
-    ``mention`` is the post that ranks it, ``waiting_since`` the first post nobody has answered (``None``: nothing waits).
+    ``mention`` is the post that ranks it, ``waiting_since`` the first post nobody has answered (``None``: nothing waits),
+    ``heard_at`` when the newest of those was heard: what a person has done before that was not about it. Of a draft only.
     """
 
     id: str
@@ -349,6 +350,7 @@ class Ticket:
     opened_at: datetime
     last_at: datetime
     waiting_since: datetime | None
+    heard_at: datetime | None = None
     responded_at: datetime | None = None
     answered_at: datetime | None = None
     resolved_at: datetime | None = None

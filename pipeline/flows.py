@@ -12,21 +12,22 @@ from datetime import datetime, timedelta
 
 from pipeline.collect import Collected, Parsed, collect, parse_batch
 from pipeline.config import Config
-from pipeline.detect import FRESH, detect
-from pipeline.domain import Batch, Mention, Query, ScoredMention
+from pipeline.detect import FRESH, QUIET, detect
+from pipeline.domain import Batch, Incident, Mention, Query, ScoredMention
 from pipeline.errors import ConfigError, Conflict, Permanent, StoreRefused, TocsinError
-from pipeline.escalate import deliver, notices_for
+from pipeline.escalate import deliver, notices_for, reasons_for
 from pipeline.folds import fold, sketch, unfolded
 from pipeline.imported import IMPORT, parse_import
-from pipeline.index import finished_originals, index_mentions, index_tickets, touched_conversations
+from pipeline.index import Conversation, finished_originals, index_mentions, index_tickets, touched_conversations
 from pipeline.normalise import normalise
 from pipeline.ports import Classifier, Landing, Notifier, Source, Store
 from pipeline.prioritise import REPEAT_WINDOW, Context, prioritise
 from pipeline.score import score
+from pipeline.tickets import handled_at
 
 TRIAGE_SIZE = 1000  # mentions scored and written at once: large enough for the models, small enough for short writes
 
-RECENT_INCIDENTS = 500  # more than a day can hold
+MOST_GRAVE = 10_000  # grave posts of one look: more than any minute brings, few enough for memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +226,9 @@ def triage_mentions(tocsin: Tocsin, mentions: Sequence[Mention]) -> Triaged:
     since = min(mention.posted_at for mention in mentions) - timedelta(days=config.fold_days)
     candidates = store.fold_candidates({band for bands in sketches.values() for band in bands}, since=since)
     folded = fold(normalised.mentions, sketches=sketches, candidates=candidates)
+    # Heard is what people can see from now on: what they did before was not about it, however long ago it was posted.
+    heard = tocsin.clock()
+    folded = [replace(mention, collected_at=heard) for mention in folded]
     folded = unfolded(folded, done=finished_originals(folded, store=store))
     scores = score(folded, tocsin.classifier())
     scored = [ScoredMention(mention=mention, score=given) for mention, given in zip(folded, scores, strict=True)]
@@ -233,20 +237,21 @@ def triage_mentions(tocsin: Tocsin, mentions: Sequence[Mention]) -> Triaged:
     tickets = [
         ticket
         for conversation in conversations
-        if (
-            ticket := prioritise(
-                conversation.mentions,
-                config=config,
-                context=Context(
-                    contacts=conversation.contacts,
-                    folded=conversation.folded,
-                    folded_people=conversation.folded_people,
-                ),
-            )
-        )
+        if (ticket := prioritise(conversation.mentions, config=config, context=_context(conversation)))
     ]
     index_tickets(tickets, store=store)
     return Triaged(new=len(new), tickets=len(tickets))
+
+
+def _context(conversation: Conversation) -> Context:
+    ticket = conversation.ticket
+    return Context(
+        contacts=conversation.contacts,
+        folded=conversation.folded,
+        folded_people=conversation.folded_people,
+        handled=handled_at(ticket) if ticket else None,
+        done_before=ticket.waiting_since if ticket and ticket.reopened_at else None,
+    )
 
 
 def watch(tocsin: Tocsin) -> Watched:
@@ -266,8 +271,14 @@ def detect_incidents(tocsin: Tocsin) -> int:
     """Open, grow and close incidents; returns how many changed."""
     store, now = tocsin.store, tocsin.clock()
     weights = tocsin.config.weights
-    grave = store.grave_mentions(since=now - FRESH, crisis=weights.grave)
-    found = detect(grave, store.incidents(limit=RECENT_INCIDENTS), weights=weights, now=now).incidents
+    grave = store.grave_mentions(since=now - FRESH, crisis=weights.grave, limit=MOST_GRAVE)
+    incidents = store.open_incidents()
+    brands = {item.mention.brand for item in grave}
+    touched = [each.id for each in incidents if each.brand in brands or now - each.last_at > QUIET]
+    held = store.incident_posts(touched)
+    found = detect(grave, incidents, held=held, weights=weights, now=now).incidents
+    # Before they close: where escalation was down all the while, nobody has heard of them.
+    _record_notices(tocsin, [replace(each, closed_at=None) for each in found if each.closed_at is not None])
     changed = 0
     for incident in found:
         try:
@@ -280,16 +291,22 @@ def detect_incidents(tocsin: Tocsin) -> int:
 
 def write_notices(tocsin: Tocsin) -> int:
     """Record the notices that open incidents call for; returns how many were new."""
+    return _record_notices(tocsin, tocsin.store.open_incidents())
+
+
+def _record_notices(tocsin: Tocsin, incidents: Sequence[Incident]) -> int:
     store, now = tocsin.store, tocsin.clock()
+    channels = [channel.name for channel in tocsin.config.channel]
+    told = {incident.id: store.notices(incident.id) for incident in incidents}
+    due = [each for each in incidents if reasons_for(each, told=told[each.id], channels=channels)]
+    posts = store.incident_posts(each.id for each in due)
     written = 0
-    for incident in store.open_incidents():
-        told = store.notices(incident.id)
-        posts = [store.mention(mention_id) for mention_id in incident.mentions[:50]]
+    for incident in due:
         for notice in notices_for(
             incident,
-            posts,
-            told=told,
-            channels=[channel.name for channel in tocsin.config.channel],
+            posts.get(incident.id, ()),
+            told=told[incident.id],
+            channels=channels,
             address=tocsin.config.web.address,
             now=now,
         ):

@@ -24,6 +24,7 @@ class Conversation:
     contacts: int = 1
     folded: int = 0
     folded_people: int = 0
+    ticket: Ticket | None = None
 
 
 def index_mentions(
@@ -60,9 +61,9 @@ def touched_conversations(scored: Sequence[ScoredMention], *, window: timedelta,
     if not conversations:
         return []
     firsts = {key: next((m for m in items if not m.mention.own), None) for key, items in conversations.items()}
-    authors = {item.mention.author.id for item in firsts.values() if item}
-    since = min(item.mention.posted_at for item in firsts.values() if item) - window if authors else None
-    contacts = store.contacts(authors, since=since) if since else {}
+    began = {item.mention.author.id: item.mention.posted_at for item in firsts.values() if item}
+    contacts = store.contacts(began, window=window)
+    tickets = store.tickets(conversations)
     repeated = store.folded_counts([item.mention.id for items in conversations.values() for item in items])
     return [
         Conversation(
@@ -71,6 +72,7 @@ def touched_conversations(scored: Sequence[ScoredMention], *, window: timedelta,
             contacts=contacts.get(first.mention.author.id, 1) if (first := firsts[key]) else 1,
             folded=sum(repeated.get(item.mention.id, (0, 0))[0] for item in items),
             folded_people=sum(repeated.get(item.mention.id, (0, 0))[1] for item in items),
+            ticket=tickets.get(key),
         )
         for key, items in conversations.items()
     ]

@@ -6,7 +6,7 @@ Every adapter raises errors of ``pipeline.errors`` only. Every write is idempote
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from numpy import float64
@@ -196,8 +196,8 @@ class Mentions(Protocol):
     def author_history(self, author_id: str, *, limit: int = 20) -> list[ScoredMention]:
         """What this author wrote before, newest first."""
 
-    def contacts(self, author_ids: Iterable[str], *, since: datetime) -> dict[str, int]:
-        """How many conversations each author began since then."""
+    def contacts(self, began: Mapping[str, datetime], *, window: timedelta) -> dict[str, int]:
+        """How many conversations each author (id -> when the one at hand began) has begun in the window up to it."""
 
 
 class Tickets(Protocol):
@@ -257,7 +257,11 @@ class Incidents(Protocol):
     """Incidents, one per cause while it lasts."""
 
     def grave_mentions(self, *, since: datetime, crisis: float, limit: int = 500) -> list[ScoredMention]:
-        """Mentions collected since then with P(crisis) at or above ``crisis`` or a critical floor rule, originals only."""
+        """Originals posted and collected since then, with P(crisis) at or above ``crisis`` or a critical floor rule, that
+        no incident holds yet, first heard first: a storm about one brand keeps no other waiting for good."""
+
+    def incident_posts(self, ids: Iterable[str]) -> dict[str, list[ScoredMention]]:
+        """The posts that each of these incidents holds, oldest first."""
 
     def open_incidents(self) -> list[Incident]:
         """Incidents that are not closed, worst first."""

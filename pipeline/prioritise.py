@@ -43,32 +43,36 @@ _ASKING = (Category.COMPLAINT, Category.REQUEST, Category.QUESTION)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What the store knows around a conversation: conversations its author began lately, reposts and their people."""
+    """What the store knows around a conversation.
+
+    Conversations its author began lately, reposts and their people; until when people have dealt with what had been heard
+    (``handled``), and before which post nothing waits any more (``done_before``).
+    """
 
     contacts: int = 1
     folded: int = 0
     folded_people: int = 0
+    handled: datetime | None = None
+    done_before: datetime | None = None
 
 
 def prioritise(conversation: Sequence[ScoredMention], *, config: Config, context: Context) -> Ticket | None:
     """The ticket of one conversation (mentions oldest first), or ``None`` when nobody needs to see it.
 
-    Own posts close the waiting of what was posted before them. The lead is the costliest waiting post, or the last one.
+    Own posts close the waiting of what was posted before them, people's acts that of what was heard before them. The lead
+    is the costliest waiting post, or the last one; what waits is due when the first of its deadlines is.
     """
     inbound = [item for item in conversation if not item.mention.own]
-    if not inbound:
+    wanted = [item for item in inbound if not _spam(item.score)]
+    if not wanted:
         return None
     answers = [item.mention.posted_at for item in conversation if item.mention.own]
     first = inbound[0].mention
-    responded = next((at for at in answers if at >= first.posted_at), None)
-    waiting = [item for item in inbound if not answers or item.mention.posted_at > answers[-1]]
-    candidates = waiting or inbound[-1:]
-    if all(_spam(item.score) for item in candidates):
-        return None
+    waiting = [item for item in wanted if _waits(item.mention, answers, context)]
+    candidates = waiting or wanted[-1:]
     lead = candidates[0]
     if len(candidates) > 1:
         lead = max(candidates, key=lambda item: _expected_cost(item.score, config.weights)[0])
-    since = waiting[0].mention.posted_at if waiting else None
     score = lead.score
     return Ticket(
         id=first.conversation,
@@ -85,45 +89,62 @@ def prioritise(conversation: Sequence[ScoredMention], *, config: Config, context
         rank=rank(
             lead.mention,
             score,
-            since=since or lead.mention.posted_at,
+            respond_by=min(respond_by(item.mention, item.score, config=config) for item in candidates),
             config=config,
             context=context,
             posts_waiting=len(waiting),
         ),
         opened_at=first.posted_at,
         last_at=inbound[-1].mention.posted_at,
-        waiting_since=since,
-        responded_at=responded,
+        waiting_since=waiting[0].mention.posted_at if waiting else None,
+        heard_at=max(item.mention.collected_at for item in waiting) if waiting else None,
+        responded_at=next((at for at in answers if at >= first.posted_at), None),
         posts=len(conversation),
         people=len({item.mention.author.id for item in inbound}) + context.folded_people,
         folded=context.folded,
     )
 
 
+def _waits(mention: Mention, answers: Sequence[datetime], context: Context) -> bool:
+    if answers and mention.posted_at <= answers[-1]:
+        return False
+    if context.done_before is not None and mention.posted_at < context.done_before:
+        return False
+    return context.handled is None or mention.collected_at > context.handled
+
+
+def respond_by(mention: Mention, score: Score, *, config: Config) -> datetime:
+    """When this post must have its first response."""
+    target: Target = getattr(config.sla, priority_of(score, config))
+    return Calendar.of(config, mention.brand, mention.language).deadline(mention.posted_at, target)
+
+
+def priority_of(score: Score, config: Config) -> Priority:
+    """P1 in the crisis lane, else by the table of urgency and category."""
+    if in_crisis_lane(score, config.weights):
+        return Priority.P1
+    return config.priority.of(score.urgency_label, score.category_label)
+
+
 def rank(
     mention: Mention,
     score: Score,
     *,
-    since: datetime,
+    respond_by: datetime,
     config: Config,
     context: Context | None = None,
     posts_waiting: int = 1,
 ) -> Rank:
-    """Where a post that waits since ``since`` stands, with every factor of it."""
-    context = context or Context()
+    """Where a post stands that is due at ``respond_by``, with every factor of it."""
     weights = config.weights
-    cost, parts = cost_of(score, weights, mention=mention, context=context, posts_waiting=posts_waiting)
-    lane = Lane.CRISIS if in_crisis_lane(score, weights) else Lane.QUEUE
-    priority = Priority.P1 if lane is Lane.CRISIS else config.priority.of(score.urgency_label, score.category_label)
-    target: Target = getattr(config.sla, priority)
-    respond_by = Calendar.of(config, mention.brand, mention.language).deadline(since, target)
+    cost, parts = cost_of(score, weights, mention=mention, context=context or Context(), posts_waiting=posts_waiting)
     return Rank(
         cost=cost,
         level=round(math.log(cost / weights.handling_minutes) / QUEUE_STEP),
         due_at=respond_by - timedelta(minutes=weights.handling_minutes),
         respond_by=respond_by,
-        lane=lane,
-        priority=priority,
+        lane=Lane.CRISIS if in_crisis_lane(score, weights) else Lane.QUEUE,
+        priority=priority_of(score, config),
         why=why(score, parts),
         parts=parts,
         handling_minutes=weights.handling_minutes,

@@ -47,19 +47,33 @@ def queue_key(rank: Rank, ticket_id: str, *, now: datetime) -> tuple[int, timede
 # --- the machine ----------------------------------------------------------------------------------------------------
 
 
+def handled_at(ticket: Ticket) -> datetime | None:
+    """When a person last dealt with all that had been heard."""
+    return max((at for at in (ticket.answered_at, ticket.resolved_at) if at is not None), default=None)
+
+
 def merge(existing: Ticket | None, draft: Ticket) -> Ticket:
-    """The machine's draft with people's facts kept; a post newer than ``resolved_at`` takes the resolution back.
+    """The machine's draft with people's facts kept; a post heard after ``resolved_at`` takes the resolution back.
 
     A draft made of fewer posts than the ticket has was read before another one was written: it changes nothing.
     """
+    heard = draft.heard_at or draft.last_at
+    knowing = draft.heard_at is not None  # made with what people had done before: its waiting is to be believed
+    draft = replace(draft, heard_at=None)
     if existing is None:
         return draft
     if draft.posts < existing.posts:
         return existing
+    handled = handled_at(existing)
+    unseen = draft.waiting_since is not None and (handled is None or heard > handled)
+    unanswered = existing.answered_at is None or heard > existing.answered_at
+    waiting_since = _waiting_since(existing, draft, knowing=knowing) if unanswered else None
+    if waiting_since is None and unanswered and existing.resolved_at is not None:
+        waiting_since = existing.waiting_since  # what a resolution left unanswered waits again when it is taken back
     merged = replace(
         draft,
         opened_at=existing.opened_at,
-        waiting_since=_waiting_since(existing, draft),
+        waiting_since=waiting_since,
         responded_at=_earliest(existing.responded_at, draft.responded_at),
         answered_at=existing.answered_at,
         resolved_at=existing.resolved_at,
@@ -69,8 +83,8 @@ def merge(existing: Ticket | None, draft: Ticket) -> Ticket:
         claimed_until=existing.claimed_until,
         version=existing.version,
     )
-    if _newer_post(merged):
-        return replace(merged, resolved_at=None, resolution=None, reopened_at=merged.last_at)
+    if unseen and existing.resolved_at is not None:
+        return replace(merged, resolved_at=None, resolution=None, reopened_at=heard)
     return merged
 
 
@@ -90,12 +104,12 @@ def joined(kept: Ticket, gone: Ticket) -> Ticket:
     )
 
 
-def _waiting_since(existing: Ticket, draft: Ticket) -> datetime | None:
+def _waiting_since(existing: Ticket, draft: Ticket, *, knowing: bool) -> datetime | None:
     """Since when a post waits, once what people answered or resolved is taken off."""
     since, known = draft.waiting_since, existing.waiting_since
-    if since is None or (existing.answered_at is not None and existing.answered_at >= draft.last_at):
+    if since is None:
         return None
-    for done in (existing.answered_at, existing.resolved_at):
+    for done in (existing.answered_at, existing.resolved_at) if not knowing else ():
         if done is not None and since <= done < draft.last_at:
             since = known if known is not None and known > done else draft.last_at
     # The resolution that a post took back is gone, what was posted before it still needs nothing.

@@ -11,10 +11,15 @@ from hypothesis import strategies as st
 
 from pipeline.config import Weights, parse
 from pipeline.domain import QUEUE_STEP, Category, Hit, Lane, Priority, Signal, Urgency
-from pipeline.prioritise import MULTIPLIER_CAP, WHY_LENGTH, Context, cost_of, prioritise, rank, why
+from pipeline.prioritise import MULTIPLIER_CAP, WHY_LENGTH, Context, cost_of, prioritise, rank, respond_by, why
 from tests.factories import FIRE, NOW, mention, score, scored
 
 CONFIG = parse({"brand": [{"name": "Brightly", "handles": ["brightly"]}], "weights": {"vip": ["@mayor"]}})
+
+
+def placed(score_, *, mention_=None, config=CONFIG):
+    about = mention_ or mention()
+    return rank(about, score_, respond_by=respond_by(about, score_, config=config), config=config)
 
 
 def ticket(*conversation, config=CONFIG, context=None):
@@ -63,22 +68,22 @@ def test_multipliers_are_capped_and_say_so():
 
 def test_a_crisis_probability_or_a_rule_of_danger_stands_in_the_crisis_lane_as_p1():
     for grave in (score(crisis=0.36), score("question", "low", 0.01, rules=(FIRE,))):
-        given = rank(mention(), grave, since=NOW, config=CONFIG)
+        given = placed(grave, config=CONFIG)
         assert (given.lane, given.priority) == (Lane.CRISIS, Priority.P1)
         assert given.respond_by == NOW + timedelta(minutes=15)
-    assert rank(mention(), score(crisis=0.34), since=NOW, config=CONFIG).lane is Lane.QUEUE
+    assert placed(score(crisis=0.34), config=CONFIG).lane is Lane.QUEUE
 
 
 def test_due_is_respond_by_less_the_handling_time_and_the_level_is_the_log_of_the_cost():
-    given = rank(mention(), score("complaint", "high"), since=NOW, config=CONFIG)
+    given = placed(score("complaint", "high"), config=CONFIG)
     assert given.respond_by - given.due_at == timedelta(minutes=given.handling_minutes)
     assert given.level * QUEUE_STEP == pytest.approx(math.log(given.cost / given.handling_minutes), abs=QUEUE_STEP / 2)
 
 
 def test_the_priority_table_is_the_configs():
     config = parse({"priority": {"normal": "P2", "category": {"praise": {"normal": "P4"}}}})
-    assert rank(mention(), score("complaint", "normal"), since=NOW, config=config).priority is Priority.P2
-    assert rank(mention(), score("praise", "normal"), since=NOW, config=config).priority is Priority.P4
+    assert placed(score("complaint", "normal"), config=config).priority is Priority.P2
+    assert placed(score("praise", "normal"), config=config).priority is Priority.P4
 
 
 def test_the_costliest_waiting_post_leads_the_conversation():
@@ -160,6 +165,33 @@ def test_without_words_the_line_still_says_what_it_is():
 )
 def test_any_score_has_a_positive_cost_and_a_short_line(category, urgency, crisis, words, followers):
     given = score(category, urgency, crisis, signals=(Signal(name=f"category: {category}", value=1, because=words),))
-    made = rank(mention(followers=followers), given, since=NOW, config=CONFIG)
+    made = placed(given, mention_=mention(followers=followers))
     assert made.cost > 0
     assert len(made.why) <= WHY_LENGTH
+
+
+def test_what_people_did_before_a_post_was_heard_was_not_about_it():
+    seen = scored("1")
+    late = scored(
+        "2", given=score("complaint", "critical", 0.95), conversation="x:1", collected_at=NOW + timedelta(minutes=13)
+    )
+    made = ticket(seen, late, context=Context(handled=NOW + timedelta(minutes=10)))
+    assert (made.mention, made.waiting_since, made.rank.lane) == ("x:2", NOW, Lane.CRISIS)
+    assert "posts unanswered" not in made.rank.why
+    assert ticket(seen, context=Context(handled=NOW + timedelta(minutes=10))).waiting_since is None
+
+
+def test_a_spam_reply_does_not_swallow_the_answer():
+    asked = scored("1")
+    answer = scored("2", handle="brightly", own=True, conversation="x:1", posted_at=NOW + timedelta(minutes=5))
+    bot = scored(
+        "3", handle="bot", given=score("spam", "low", p=0.95), conversation="x:1", posted_at=NOW + timedelta(minutes=6)
+    )
+    made = ticket(asked, answer, bot)
+    assert (made.waiting_since, made.responded_at) == (None, NOW + timedelta(minutes=5))
+
+
+def test_a_danger_after_an_old_harmless_post_is_due_from_its_own_time():
+    mild = scored("1", given=score("praise", "low"), posted_at=NOW - timedelta(days=2))
+    danger = scored("2", given=score("complaint", "critical", 0.95), conversation="x:1")
+    assert ticket(mild, danger).rank.respond_by == NOW + timedelta(minutes=15)

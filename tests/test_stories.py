@@ -11,7 +11,7 @@ from pipeline import respond
 from pipeline.config import parse
 from pipeline.domain import Filters, IncidentState, Lane, Priority, Resolution, Status
 from pipeline.errors import AlreadyClaimed, StoreRefused
-from pipeline.flows import Tocsin, listen, triage, watch
+from pipeline.flows import Tocsin, detect_incidents, listen, triage, watch
 from pipeline.landing import LandingZone
 from pipeline.stores.sqlite import SqliteStore
 from tests.fakes import Clock, MarkedClassifier, RecordingNotifier, ScriptedSource
@@ -200,6 +200,28 @@ def test_reposts_and_repeats_count_under_their_original_and_make_no_ticket_of_th
     assert (row.ticket.folded, row.ticket.people) == (2, 3)
 
 
+def test_a_danger_heard_after_the_resolution_stands_in_the_queue_however_early_it_was_posted(world):
+    world.hears({"text": "brightly?"})
+    respond.resolve(world.store, "x:1", "Ana", Resolution.ANSWERED, now=world.clock.later(minutes=10))
+    early = (world.clock() - timedelta(minutes=1)).isoformat()
+    world.clock.later(minutes=3)
+    world.hears({"text": "brightly is on fire now", "to": "1", "at": early})
+    (row,) = world.queue()
+    assert (row.mention.id, row.ticket.rank.lane, row.ticket.resolved_at) == ("x:2", Lane.CRISIS, None)
+    assert row.ticket.rank.respond_by > row.ticket.waiting_since
+
+
+def test_the_next_question_after_an_answer_is_due_from_its_own_time(world):
+    world.hears({"text": "brightly?"})
+    respond.answered(world.store, "x:1", "Ana", now=world.clock.later(minutes=10))
+    world.clock.later(hours=3)
+    world.hears({"text": "and brightly stopped again!", "to": "1"})
+    ticket = world.ticket()
+    assert (ticket.mention, ticket.waiting_since) == ("x:2", world.clock())
+    assert ticket.rank.respond_by > world.clock()
+    assert "unanswered" not in ticket.rank.why
+
+
 def test_the_same_words_by_somebody_else_after_the_answer_are_a_new_ticket(world):
     text = "the brightly toothbrush tore my gum this morning and nobody answers the phone!"
     world.hears({"text": text})
@@ -214,3 +236,40 @@ def test_spam_is_kept_as_a_mention_and_left_out_of_the_queue(world):
     world.hears({"text": "brightly giveaway"})
     assert world.queue() == []
     assert [item.mention.id for item in world.store.search("", Filters())] == ["x:1"]
+
+
+def test_a_grave_post_heard_late_is_told_even_when_escalation_was_down(world):
+    late = (world.clock() - timedelta(hours=8)).isoformat()
+    world.hears({"text": "the brightly charger is on fire", "at": late})
+    detect_incidents(world.tocsin)  # and the process that tells dies
+    world.clock.later(minutes=1)
+    detect_incidents(world.tocsin)
+    (incident,) = world.store.open_incidents()
+    assert incident.mentions == ("x:1",)
+    world.clock.later(hours=7)
+    detect_incidents(world.tocsin)
+    assert world.store.open_incidents() == []
+    watch(world.tocsin)
+    assert [notice.group for notice in world.console.heard] == [incident.id]
+
+
+def test_late_posts_join_one_incident_and_do_not_open_one_each(world):
+    for native in range(3):
+        late = (world.clock() - timedelta(hours=8)).isoformat()
+        world.hears({"text": f"brightly on fire in room {native}", "author": f"p{native}", "at": late})
+        watch(world.tocsin)
+        world.clock.later(minutes=2)
+        watch(world.tocsin)
+    (incident,) = world.store.incidents()
+    assert (incident.posts, incident.people, incident.severity) == (3, 3, 4)
+
+
+def test_a_storm_about_one_brand_hides_no_other(world, monkeypatch):
+    monkeypatch.setattr("pipeline.flows.MOST_GRAVE", 3)
+    for native in range(5):
+        world.hears({"text": f"brightly on fire in room {native}", "author": f"p{native}"})
+        world.clock.later(seconds=1)
+    watch(world.tocsin)
+    watch(world.tocsin)
+    (incident,) = world.store.incidents()
+    assert (incident.posts, incident.people) == (5, 5)

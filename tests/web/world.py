@@ -71,7 +71,8 @@ class Desk:
         ids = list(dict.fromkeys(item.mention.conversation for item in items))
         tickets = []
         for conversation in self.store.conversations(ids).values():
-            contacts = self.store.contacts([conversation[0].mention.author.id], since=NOW - timedelta(days=30))
+            first = conversation[0].mention
+            contacts = self.store.contacts({first.author.id: first.posted_at}, window=timedelta(days=30))
             context = Context(
                 contacts=contacts.get(conversation[0].mention.author.id, 1), folded=folded, folded_people=people
             )

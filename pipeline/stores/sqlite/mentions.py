@@ -6,12 +6,21 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pipeline.domain import ScoredMention
 from pipeline.errors import NotFound
 from pipeline.stores.sqlite.database import Database, bump
-from pipeline.stores.sqlite.rows import MENTION_COLUMNS, columns, mention_row, scored_mention, stamp, text_of, values
+from pipeline.stores.sqlite.rows import (
+    MENTION_COLUMNS,
+    MICROSECOND,
+    columns,
+    mention_row,
+    scored_mention,
+    stamp,
+    text_of,
+    values,
+)
 from pipeline.stores.sqlite.tickets import move_ticket
 from pipeline.stores.sqlite.words import INSERT_WORDS, analysed
 
@@ -129,29 +138,33 @@ class SqliteMentions:
             rows = connection.execute(f"{_SELECT} WHERE author = ? ORDER BY number DESC LIMIT ?", (author_id, limit))
             return [scored_mention(row) for row in rows]
 
-    def contacts(self, author_ids: Iterable[str], *, since: datetime) -> dict[str, int]:
-        """How many conversations each author began since then; reposts and own posts begin none."""
+    def contacts(self, began: Mapping[str, datetime], *, window: timedelta) -> dict[str, int]:
+        """How many conversations each author has begun in the window up to then; reposts and own posts begin none."""
+        wanted = json.dumps({author: stamp(at) for author, at in began.items()})
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT author, count(DISTINCT conversation) FROM mentions AS post"
-                f" WHERE author IN {_LISTED} AND number >= ? AND own = 0 AND fold IS NULL"
+                "SELECT author, count(DISTINCT conversation) FROM json_each(?) AS wanted JOIN mentions AS post"
+                f" ON post.author = wanted.key AND post.number >= (wanted.value - ?) * {NUMBERS}"
+                f"  AND post.number < (wanted.value + 1) * {NUMBERS}"
+                " WHERE own = 0 AND fold IS NULL"
                 " AND NOT EXISTS (SELECT 1 FROM mentions AS earlier WHERE earlier.conversation = post.conversation"
                 "  AND earlier.number < post.number AND earlier.own = 0 AND earlier.fold IS NULL"
                 "  AND earlier.author != post.author)"
                 " GROUP BY author",
-                (_list(author_ids), stamp(since) * NUMBERS),
+                (wanted, window // MICROSECOND),
             )
             return dict(rows.fetchall())
 
     def grave_mentions(self, *, since: datetime, crisis: float, limit: int = 500) -> list[ScoredMention]:
-        """Mentions collected since then with P(crisis) at or above ``crisis`` or a critical floor rule, originals only.
-
-        Newest first; the brand's own posts are none of them.
+        """Originals posted and collected since then, with P(crisis) at or above ``crisis`` or a critical floor rule, that
+        no incident holds yet; first heard first, of those the newest. The brand's own posts are none of them.
         """
         with self._database.read() as connection:
             rows = connection.execute(
-                f"{_SELECT} WHERE fold IS NULL AND own = 0 AND collected_at >= ? AND (crisis >= ? OR critical)"
-                " ORDER BY number DESC LIMIT ?",
+                f"{_SELECT} WHERE fold IS NULL AND own = 0 AND collected_at >= ?1 AND (crisis >= ?2 OR critical)"
+                f" AND +number >= ?1 * {NUMBERS}"  # the plus keeps the index of grave mentions in use
+                " AND id NOT IN (SELECT value FROM incidents, json_each(incidents.mentions) WHERE last_at >= ?1)"
+                " ORDER BY collected_at, number DESC LIMIT ?3",
                 (stamp(since), crisis, limit),
             )
             return [scored_mention(row) for row in rows]
