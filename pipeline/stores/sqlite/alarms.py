@@ -3,21 +3,25 @@
 # ruff: noqa: S608 - SQL is put together from our own column lists, values are always parameters
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from pipeline.domain import Incident, Notice, Reason
+from pipeline.domain import Incident, Notice, Reason, ScoredMention
 from pipeline.errors import Conflict, NotFound
 from pipeline.stores.sqlite.database import Database, bump
 from pipeline.stores.sqlite.rows import (
     INCIDENT_COLUMNS,
+    MENTION_COLUMNS,
     Row,
     columns,
     incident,
     incident_row,
     moment,
     moment_or_none,
+    scored_mention,
     stamp,
     stamp_or_none,
     text_of,
@@ -57,10 +61,24 @@ class SqliteIncidents:
             raise NotFound(f"there is no incident {incident_id}")
         return found
 
+    def incident_posts(self, ids: Iterable[str]) -> dict[str, list[ScoredMention]]:
+        """The posts that each of these incidents holds, oldest first."""
+        found: dict[str, list[ScoredMention]] = {}
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT incidents.id, {columns(MENTION_COLUMNS, 'mentions')} FROM incidents"
+                " CROSS JOIN json_each(incidents.mentions) AS held CROSS JOIN mentions ON mentions.id = held.value"
+                " WHERE incidents.id IN (SELECT value FROM json_each(?)) ORDER BY number",
+                (json.dumps(list(ids)),),
+            )
+            for id_, *row in rows:
+                found.setdefault(id_, []).append(scored_mention(tuple(row)))
+        return found
+
     def save_incident(self, incident: Incident) -> Incident:
         """Create (version 1) or update by compare-and-set on ``version``; raises ``Conflict``.
 
-        A second open incident of one brand and cause is a ``Conflict`` too.
+        A second open incident of one brand and cause is a ``Conflict`` too, and an id that another brand or cause has.
         """
         with self._database.write() as connection:
             current = _incident(connection, incident.id)
@@ -70,6 +88,8 @@ class SqliteIncidents:
                 raise Conflict(f"incident {incident.id} is gone; read the open incidents again")
             if current is not None and current.version != incident.version:
                 raise Conflict(f"incident {incident.id} was changed by somebody else; read it again")
+            if current is not None and (current.brand, current.cause) != (incident.brand, incident.cause):
+                raise Conflict(f"incident {incident.id} is about {current.brand}, {current.cause}")
             other = connection.execute(
                 "SELECT id FROM incidents WHERE brand = ? AND cause = ? AND closed_at IS NULL AND id != ?",
                 (incident.brand, incident.cause, incident.id),

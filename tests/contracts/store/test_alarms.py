@@ -10,7 +10,7 @@ from pipeline.domain import Part
 from pipeline.errors import Conflict, NotFound
 from pipeline.ports import Store
 from tests.contracts.store.made import ago, ahead, ids, notice
-from tests.factories import NOW, incident
+from tests.factories import NOW, incident, score, scored
 
 
 def test_an_incident_comes_back_as_it_was_saved(store: Store) -> None:
@@ -55,6 +55,39 @@ def test_there_is_one_open_incident_per_brand_and_cause(store: Store) -> None:
     assert store.save_incident(incident(id="another")).version == 1
     with pytest.raises(Conflict, match="another"):
         store.save_incident(replace(closed, closed_at=None))
+
+
+def test_an_incident_never_takes_the_place_of_another_brands_or_causes(store: Store) -> None:
+    kept = store.save_incident(incident(id="20261125T100000", brand="Яндекс"))
+    for changes in ({"brand": "Билайн"}, {"cause": "shock"}):
+        with pytest.raises(Conflict, match="Яндекс"):
+            store.save_incident(replace(kept, **changes))
+    assert store.incidents() == [kept]
+
+
+def test_incidents_posts_come_by_incident_and_oldest_first(store: Store) -> None:
+    store.add_mentions([scored(str(n), posted_at=ago(n)) for n in range(4)], {})
+    store.save_incident(incident(id="one", cause="a", mentions=("x:1", "x:2", "x:gone")))
+    store.save_incident(incident(id="two", cause="b", mentions=("x:0",)))
+    held = store.incident_posts(["one", "none"])
+    assert {incident_id: ids(posts) for incident_id, posts in held.items()} == {"one": ["x:2", "x:1"]}
+    assert store.incident_posts([]) == {}
+
+
+def test_grave_mentions_that_an_incident_holds_are_not_asked_for_again_and_the_first_heard_come_first(
+    store: Store,
+) -> None:
+    grave = score(crisis=0.9)
+    heard = {"late": 1, "early": 9, "held": 20, "over": 20}
+    store.add_mentions(
+        [scored(native, given=grave, collected_at=ago(minutes)) for native, minutes in heard.items()]
+        + [scored("archive", given=grave, posted_at=ago(61), collected_at=ago(30))],
+        {},
+    )
+    store.save_incident(incident(id="open", mentions=("x:held",)))
+    store.save_incident(incident(id="closed", cause="a", mentions=("x:over",), closed_at=NOW))
+    assert ids(store.grave_mentions(since=ago(60), crisis=0.8)) == ["x:early", "x:late"]
+    assert ids(store.grave_mentions(since=ago(60), crisis=0.8, limit=1)) == ["x:early"]
 
 
 def test_a_notice_is_recorded_once_however_often_it_is_called_for(store: Store) -> None:
