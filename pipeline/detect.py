@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from textwrap import shorten
 
 from pipeline.config import Weights
 from pipeline.domain import Incident, Part, ScoredMention, Urgency
+from pipeline.redact import redact
 from pipeline.text import fold
 
 FRESH = timedelta(hours=24)  # an archive that is imported wakes nobody
-QUIET = timedelta(hours=6)  # an incident without a new grave post this long is over
+QUIET = timedelta(hours=6)  # an incident of which no grave post was heard this long is over
 BIG_REACH = 100_000
 TITLE_LENGTH = 70  # characters of a post in a title
+_NOTHING_HELD: Mapping[str, Sequence[ScoredMention]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +29,18 @@ class Detected:
 
 
 def detect(
-    grave: Sequence[ScoredMention], incidents: Iterable[Incident], *, weights: Weights, now: datetime
+    grave: Sequence[ScoredMention],
+    incidents: Iterable[Incident],
+    *,
+    held: Mapping[str, Sequence[ScoredMention]] = _NOTHING_HELD,
+    weights: Weights,
+    now: datetime,
 ) -> Detected:
     """Open an incident per cause for grave posts, let open ones grow, and close those that have been quiet.
 
-    ``incidents`` are the latest, closed ones too: a post that belongs to one never opens another.
+    A post belongs to the first of ``incidents`` that took it (closed ones may be given too) and never to another.
+    ``held`` are the posts that incidents have already, by incident: people are counted over all of them, and quiet is
+    measured from when they were heard, as a post that is found late is news all the same.
     """
     listed = list(incidents)
     current = {(incident.brand, incident.cause): incident for incident in listed if incident.closed_at is None}
@@ -42,13 +52,17 @@ def detect(
             posts.setdefault((item.mention.brand, cause), []).append(item)
     changed: list[Incident] = []
     for key, items in posts.items():
-        if all(item.mention.id in known for item in items):
+        new = [item for item in items if item.mention.id not in known]
+        if not new:
             continue
         if (incident := current.pop(key, None)) is not None:
-            changed.append(_with_posts(incident, items))
+            own = [item for item in items if item.mention.id in incident.mentions]
+            changed.append(_with_posts(incident, [*held.get(incident.id, ()), *own, *new]))
         else:
-            changed.append(_opened(key, [item for item in items if item.mention.id not in known]))
-    changed += [replace(old, closed_at=now) for old in current.values() if now - old.last_at > QUIET]
+            changed.append(_opened(key, new))
+    changed += [
+        replace(old, closed_at=now) for old in current.values() if now - _heard_at(old, held.get(old.id, ())) > QUIET
+    ]
     return Detected(incidents=tuple(changed))
 
 
@@ -60,12 +74,18 @@ def cause_of(item: ScoredMention, weights: Weights) -> str | None:
     return "grave post" if item.score.crisis >= weights.grave else None
 
 
+def _heard_at(incident: Incident, posts: Sequence[ScoredMention]) -> datetime:
+    return max([incident.last_at, *(item.mention.collected_at for item in posts)])
+
+
 def _opened(key: tuple[str, str], items: Sequence[ScoredMention]) -> Incident:
     brand, cause = key
-    first = min(items, key=lambda item: item.mention.posted_at)
+    first = min(items, key=lambda item: (item.mention.posted_at, item.mention.id))
     slug = re.sub(r"[^a-z0-9]+", "-", fold(f"{brand} {cause}")).strip("-")
+    # A slug may be empty (a name in another script), and a second may bring two: the digest tells them apart.
+    digest = sha256(f"{brand}|{cause}|{first.mention.id}".encode()).hexdigest()[:8]
     draft = Incident(
-        id=f"{slug}-{first.mention.posted_at:%Y%m%dT%H%M%S}",
+        id=f"{slug}-{first.mention.posted_at:%Y%m%dT%H%M%S}-{digest}".lstrip("-"),
         brand=brand,
         cause=cause,
         title=_title(first, cause),
@@ -82,7 +102,8 @@ def _opened(key: tuple[str, str], items: Sequence[ScoredMention]) -> Incident:
 
 
 def _with_posts(incident: Incident, items: Sequence[ScoredMention]) -> Incident:
-    """The incident with these posts in it; people and reach are counted over all posts given (the window holds them)."""
+    """The incident with these posts in it; people and reach are counted over all posts given."""
+    items = list({item.mention.id: item for item in items}.values())
     ids = tuple(dict.fromkeys((*incident.mentions, *(item.mention.id for item in items))))
     people = max(incident.people, len({item.mention.author.id for item in items}))
     parts = severity_parts(items, posts=len(ids), people=people)
@@ -115,6 +136,7 @@ def severity_parts(items: Sequence[ScoredMention], *, posts: int, people: int) -
 
 
 def _title(item: ScoredMention, cause: str) -> str:
-    """The cause with the words behind it: the rule's, else how the post begins."""
+    """The cause with the words behind it: the rule's, else how the post begins, personal data masked."""
     words = next((hit.words for hit in item.score.rules if hit.rule == cause), "")
-    return f"{cause}: {words or shorten(item.mention.text, TITLE_LENGTH, placeholder=' …')}"
+    # Personal data is masked before the cut: half a card number has no checksum any more.
+    return f"{cause}: {redact(words) or shorten(redact(item.mention.text), TITLE_LENGTH, placeholder=' …')}"

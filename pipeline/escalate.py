@@ -37,6 +37,14 @@ def reason_for(incident: Incident, told: Sequence[Notice]) -> Reason | None:
     return Reason.INCIDENT_GREW if incident.severity > max(notice.severity for notice in told) else None
 
 
+def reasons_for(incident: Incident, *, told: Sequence[Notice], channels: Sequence[str]) -> dict[str, Reason]:
+    """As ``reason_for``, by channel; channels that know are left out."""
+    reasons = {
+        channel: reason_for(incident, [each for each in told if each.channel == channel]) for channel in channels
+    }
+    return {channel: reason for channel, reason in reasons.items() if reason is not None}
+
+
 def notices_for(
     incident: Incident,
     posts: Sequence[ScoredMention],
@@ -48,10 +56,7 @@ def notices_for(
 ) -> list[Notice]:
     """The notices that are due for one incident, one a channel that has not heard of it at this severity."""
     notices = []
-    for channel in channels:
-        reason = reason_for(incident, [notice for notice in told if notice.channel == channel])
-        if reason is None:
-            continue
+    for channel, reason in reasons_for(incident, told=told, channels=channels).items():
         subject, body = message(incident, posts, reason=reason, address=address)
         notices.append(
             Notice(

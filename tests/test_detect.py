@@ -83,3 +83,40 @@ def test_a_closed_incident_keeps_its_posts_and_a_new_one_opens_the_next():
     assert found([scored("1", given=BURNS)], [over]) == ()
     (following,) = found([scored("1", given=BURNS), scored("2", given=BURNS)], [over])
     assert following.mentions == ("x:2",)
+
+
+def test_posts_of_a_closed_incident_are_not_counted_into_the_open_one_of_its_cause():
+    over = incident(id="over", closed_at=NOW, mentions=("x:1", "x:2"))
+    now_open = incident(id="open", mentions=("x:3",))
+    posts = [scored(str(n), given=BURNS, handle=f"p{n}") for n in range(1, 5)]
+    (grown,) = found(posts, [over, now_open])
+    assert (grown.id, grown.mentions, grown.people) == ("open", ("x:3", "x:4"), 2)
+
+
+def test_people_are_counted_over_what_the_incident_holds_and_what_is_new():
+    first, same, other = (scored(str(n), given=BURNS, handle=handle) for n, handle in enumerate("aab", 1))
+    before = incident(mentions=("x:1", "x:2"), posts=2, people=1)
+    held = {before.id: [first, same]}
+    (grown,) = detect([other], [before], held=held, weights=WEIGHTS, now=NOW).incidents
+    assert (grown.posts, grown.people, grown.mentions) == (3, 2, ("x:1", "x:2", "x:3"))
+
+
+def test_an_incident_whose_posts_were_heard_late_stays_open_until_they_are_old_news():
+    late = incident(last_at=NOW - timedelta(hours=8))
+    post = scored("1", given=BURNS, posted_at=NOW - timedelta(hours=8), collected_at=NOW - timedelta(hours=5))
+    held = {late.id: [post]}
+    assert detect([], [late], held=held, weights=WEIGHTS, now=NOW).incidents == ()
+    (closed,) = detect([], [late], held=held, weights=WEIGHTS, now=NOW + timedelta(hours=2)).incidents
+    assert closed.closed_at == NOW + timedelta(hours=2)
+
+
+def test_incidents_of_brands_in_any_script_have_ids_of_their_own():
+    opened = found([scored("1", given=BURNS, brand="Яндекс"), scored("2", given=BURNS, brand="Билайн")])
+    assert len({each.id for each in opened}) == 2
+    assert all(each.id[0].isalnum() for each in opened)
+
+
+def test_a_card_number_across_the_cut_of_a_title_is_masked():
+    text = f"{'it broke ' * 6}my card 4111 1111 1111 1111 was charged"
+    (opened,) = found([scored("1", text, given=score("complaint", "critical", 0.9))])
+    assert "4111" not in opened.title
