@@ -23,6 +23,9 @@ from pipeline.web.tickets import held_words
 MOST = 200
 """Tickets that one form may act on: four pages of the queue."""
 
+LAST_EVENT = (1 << 63) - 1
+"""The largest number an event can have: SQLite counts in 64 bits."""
+
 router = APIRouter()
 
 
@@ -145,7 +148,7 @@ def undo(
     request: Request,
     pages: PagesOf,
     csrf: Annotated[str, Form()],
-    event: Annotated[list[int], Form()],
+    event: Annotated[list[Annotated[int, Field(ge=1, le=LAST_EVENT)]], Form()],
     back: Annotated[str, Form()] = "/",
 ) -> RedirectResponse:
     """Take actions back, the latest first; raises ``Conflict`` when somebody acted since."""

@@ -112,8 +112,11 @@ def _tell(request: Request, error: Exception) -> Response:
             who_are_you=isinstance(error, WhoAreYou),
             back=visit.here if request.method != "GET" else "/",
         )
-    except Transient:  # not even the message can be drawn with its frame: the store is what is away
-        return _bare(503, "The store does not answer", f"{words}. This page tries again every five seconds.")
+    except TocsinError as trouble:  # not even the message can be drawn with its frame: the store is what is in trouble
+        status, headline, words = _told(trouble)
+        return _bare(
+            status, headline, f"{words}. This page tries again every five seconds." if status == 503 else words
+        )
     page.headers.update(headers)
     return page
 

@@ -96,6 +96,8 @@ class Pages:
         html = ENVIRONMENT.get_template(template).render(visit=visit, now=visit.now, zone=self.zone, **context)
         response = HTMLResponse(html, status_code=status)
         response.set_cookie(CSRF_COOKIE, visit.csrf, httponly=True, samesite="lax", secure=self.secure)
+        if visit.done is not None:  # said once: a page that is loaded again does not say it again
+            response.delete_cookie(FLASH_COOKIE, httponly=True, samesite="lax", secure=self.secure)
         return response
 
     def tell(self, done: Done) -> str:

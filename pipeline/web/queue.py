@@ -64,9 +64,6 @@ def chosen(params: QueryParams, responder: str | None) -> Chosen:
     show = params.get("show") or "all"
     if show not in {"all", "mine", "free"}:
         raise ConfigError(f"show={show}: use mine, free or all")
-    page = params.get("page") or "1"
-    if not page.isdecimal() or not 1 <= int(page) <= LAST_PAGE:
-        raise ConfigError(f"page={page}: use a number from 1 to {LAST_PAGE}")
     return Chosen(
         filters=Filters(
             brand=params.get("brand") or None,
@@ -77,8 +74,17 @@ def chosen(params: QueryParams, responder: str | None) -> Chosen:
             free=show == "free",
         ),
         show=show,
-        page=int(page),
+        page=page_of(params),
     )
+
+
+def page_of(params: QueryParams) -> int:
+    """Which page an address asks for; raises ``ConfigError``."""
+    page = params.get("page") or "1"
+    # The length first: Python refuses to read a number of thousands of digits.
+    if not page.isdecimal() or len(page) > len(str(LAST_PAGE)) or not 1 <= int(page) <= LAST_PAGE:
+        raise ConfigError(f"page={page}: use a number from 1 to {LAST_PAGE}")
+    return int(page)
 
 
 def category(name: str) -> Category | None:

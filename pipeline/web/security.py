@@ -113,12 +113,20 @@ def check_form(request: Request, token: str) -> None:
     """
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin", "null")  # "null" is what browsers say under our own no-referrer policy
-    elsewhere = origin != "null" and urlsplit(origin).netloc != request.headers.get("host")
+    elsewhere = origin != "null" and _place(origin) != request.headers.get("host", "")
     if elsewhere or site not in {None, "same-origin", "none"}:
         raise Forged("this form was sent from another site; nothing was done")
     cookie = request.cookies.get(CSRF_COOKIE, "")
     if not cookie or not hmac.compare_digest(cookie.encode(), token.encode()):
         raise Forged("this page is out of date, or cookies are off; reload it and try again: nothing was done")
+
+
+def _place(origin: str) -> str | None:
+    """Host and port of an Origin header; ``None``, which is nobody's, when it is not one."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # an unclosed bracket
+        return None
 
 
 def local_path(back: str) -> str:

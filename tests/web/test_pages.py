@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import respond
 from pipeline.domain import EventKind
-from pipeline.errors import StoreUnavailable
+from pipeline.errors import StoreRefused, StoreUnavailable
 from tests.factories import FIRE, NOW, score
 from tests.web.conftest import Browser
 from tests.web.world import Desk, listening, shift
@@ -253,7 +253,11 @@ def test_coverage_as_json_is_the_stores_answer(desk: Desk, ana: Browser) -> None
 
 def test_health_is_good_or_says_what_is_wrong(desk: Desk, ana: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ana.get("/healthz").json() == {"status": "ok", "problems": []}
-    monkeypatch.setattr(desk.store, "check", lambda: ["the file is damaged: restore a copy"])
+
+    def refuse() -> int:
+        raise StoreRefused("the file is damaged: restore a copy")
+
+    monkeypatch.setattr(desk.store, "change_count", refuse)
     answer = ana.get("/healthz")
     assert answer.status_code == 503
     assert answer.json()["problems"] == ["the file is damaged: restore a copy"]
