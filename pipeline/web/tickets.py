@@ -15,9 +15,13 @@ from pipeline.errors import NotFound
 from pipeline.text import FIRST_CLASS
 from pipeline.web import posts
 from pipeline.web.pages import Pages, PagesOf
+from pipeline.web.queue import page_of
 
 RECENT = 40
 """Posts of a long conversation that stand open; the older ones are folded above them."""
+
+POSTS = 200
+"""Posts a page: whoever answers reads the end of a conversation, and a storm of 20,000 replies takes ten seconds to draw."""
 
 HISTORY = 20  # earlier posts of an author that tell a story; more is a search
 
@@ -62,22 +66,37 @@ class Why:
     bars: tuple[tuple[str, tuple[tuple[str, float], ...]], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """The part of a conversation that one page shows, page 1 its end, and what stands before and after it."""
+
+    items: Sequence[ScoredMention]
+    page: int
+    older: int
+    newer: int
+
+
 @router.get("/tickets/{ticket_id:path}")
 def ticket(ticket_id: str, request: Request, pages: PagesOf) -> HTMLResponse:
     """The page; a fixed number of calls of the store."""
     visit = pages.visit(request)
     found = _ticket(pages, ticket_id)
     conversation = pages.store.conversations([found.id]).get(found.id, [])
-    folded = pages.store.folded_counts([item.mention.id for item in conversation])
     ranking = next((item for item in conversation if item.mention.id == found.mention), None)
-    shown = [_post(item, found, folded.get(item.mention.id, (0, 0))) for item in conversation]
+    stretch = stretch_of(conversation, page_of(request.query_params))
+    far = [ranking] if ranking and stretch.page == 1 and ranking not in stretch.items else []
+    folded = pages.store.folded_counts([item.mention.id for item in (*far, *stretch.items)])
+    shown = [_post(item, found, folded.get(item.mention.id, (0, 0))) for item in stretch.items]
+    open_posts = RECENT if stretch.page == 1 else POSTS
     return pages.render(
         visit,
         "ticket.html",
         ticket=found,
         status_now=found.status(visit.now),
-        older=shown[:-RECENT],
-        recent=shown[-RECENT:],
+        stretch=stretch,
+        far=[_post(item, found, folded.get(item.mention.id, (0, 0))) for item in far],
+        older=shown[:-open_posts],
+        recent=shown[-open_posts:],
         lead=ranking or (conversation[-1] if conversation else None),
         why=why_of(found.rank, ranking.score) if ranking else None,
         earlier=_earlier(pages, found),
@@ -85,6 +104,14 @@ def ticket(ticket_id: str, request: Request, pages: PagesOf) -> HTMLResponse:
         incidents=[one for one in visit.incidents if found.mention in one.mentions],
         first_class=FIRST_CLASS,
     )
+
+
+def stretch_of(conversation: Sequence[ScoredMention], page: int) -> Stretch:
+    """Page ``page`` of a conversation, counted from its end; past its beginning, the page that holds its beginning."""
+    page = min(page, max(1, math.ceil(len(conversation) / POSTS)))
+    end = len(conversation) - (page - 1) * POSTS
+    start = max(0, end - POSTS)
+    return Stretch(items=conversation[start:end], page=page, older=start, newer=len(conversation) - end)
 
 
 def _ticket(pages: Pages, ticket_id: str) -> Ticket:
