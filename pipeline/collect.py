@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from pipeline.query import Matcher
 EARLIEST = datetime(2006, 1, 1, tzinfo=UTC)  # before the networks we listen to
 AHEAD = timedelta(days=1)  # a clock may be wrong by a time zone, not by more
 INTERRUPTED = "reading was interrupted"
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # no store keeps one, and an id cannot be mended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,12 +323,19 @@ def parse_batch(source: Source, query: Query, records: Sequence[Raw | str], *, b
 def _parsed(source: Source, query: Query, raw: Raw | str, *, collected_at: datetime) -> Mention:
     if isinstance(raw, str):
         raise BadRecord("not a JSON object")
-    mention = source.parse(raw, query, collected_at=collected_at)
+    return plausible(source.parse(raw, query, collected_at=collected_at))
+
+
+def plausible(mention: Mention) -> Mention:
+    """A mention that can be: not older than any network, not ahead of its collection, its ids whole; raises ``BadRecord``."""
     if mention.posted_at < EARLIEST:
         raise BadRecord(f"posted_at {mention.posted_at:%Y-%m-%d} is before any network of ours")
-    if mention.posted_at > collected_at + AHEAD:
+    if mention.posted_at > mention.collected_at + AHEAD:
         raise BadRecord(f"posted_at {mention.posted_at:%Y-%m-%d} is ahead of its collection")
-    return replace(mention, posted_at=min(mention.posted_at, collected_at))
+    ids = (mention.id, mention.author.id, mention.url, mention.conversation, mention.in_reply_to, mention.repost_of)
+    if any(_HALF_CHARACTER.search(each) for each in ids if each):
+        raise BadRecord("an id holds half a character")
+    return replace(mention, posted_at=min(mention.posted_at, mention.collected_at))
 
 
 def _dead_letter(batch: Batch, position: int, raw: Raw | str, reason: str, *, now: datetime) -> DeadLetter:

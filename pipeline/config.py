@@ -15,8 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pipeline.domain import Category, Priority, Query, Urgency
 from pipeline.errors import ConfigError, SecretMissing
 
+IMPORT = "import"
+"""The query of a batch that came from a file, and of its posts that no configured query matches."""
+
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-Minutes = Annotated[float, Field(gt=0)]
+Minutes = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]  # the order is by its logarithm
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f/\\]+$")]
 
 
@@ -143,15 +147,15 @@ class Sla(_Settings):
 class Weights(_Settings):
     """What a minute of waiting costs, by class, and how far multipliers may go."""
 
-    crisis: float = 20.0
-    complaint: float = 5.0
-    request: float = 3.0
-    question: float = 2.0
-    other: float = 0.2
-    critical: float = 6.0
-    high: float = 3.0
-    normal: float = 1.0
-    low: float = 0.3
+    crisis: Weight = 20.0
+    complaint: Weight = 5.0
+    request: Weight = 3.0
+    question: Weight = 2.0
+    other: Weight = 0.2
+    critical: Weight = 6.0
+    high: Weight = 3.0
+    normal: Weight = 1.0
+    low: Weight = 0.3
     crisis_lane: Annotated[float, Field(gt=0, le=1)] = 0.35
     grave: Annotated[float, Field(gt=0, le=1)] = 0.8
     handling_minutes: Minutes = 6.0
@@ -254,6 +258,8 @@ class Config(_Settings):
                 if names.count(name) > 1:
                     raise ValueError(f"two [[{what}]] are called {name!r}; give each its own name")
         for query in self.query:
+            if query.name == IMPORT:
+                raise ValueError(f"a query cannot be called {IMPORT!r}: that is what imported files are listed under")
             _known("brand", query.brand, [b.name for b in self.brand], f"query {query.name!r}")
             for source in query.sources:
                 _known("source", source, [s.name for s in self.source], f"query {query.name!r}")

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pipeline.collect import Collected, Parsed, collect, parse_batch
-from pipeline.config import Config
+from pipeline.config import IMPORT, Config
 from pipeline.detect import FRESH, QUIET, detect
 from pipeline.domain import Batch, Incident, Mention, Query, ScoredMention
-from pipeline.errors import ConfigError, Conflict, Permanent, StoreRefused, TocsinError
+from pipeline.errors import ConfigError, Conflict, Permanent, StoreRefused, StoreUnavailable, TocsinError
 from pipeline.escalate import deliver, notices_for, reasons_for
 from pipeline.folds import fold, sketch, unfolded
-from pipeline.imported import IMPORT, parse_import
+from pipeline.imported import parse_import
 from pipeline.index import Conversation, finished_originals, index_mentions, index_tickets, touched_conversations
 from pipeline.normalise import normalise
 from pipeline.ports import Classifier, Landing, Notifier, Source, Store
@@ -171,8 +171,12 @@ def triage_landed(tocsin: Tocsin) -> dict[str, int]:
 
 
 def triage(tocsin: Tocsin) -> Triaged:
-    """Triage every landed batch. A batch that cannot be read is named, stays pending, and holds up no other."""
+    """Triage every landed batch. A batch that cannot be is named, stays pending, and holds up no other.
+
+    An error that is not one of ours is a bug: it is raised after the other batches had their turn.
+    """
     total = Triaged()
+    bug: Exception | None = None
     seen: set[str] = set()
     while batches := [batch for batch in tocsin.store.pending_batches(len(seen) + 20) if batch.id not in seen]:
         for batch in batches:
@@ -181,6 +185,13 @@ def triage(tocsin: Tocsin) -> Triaged:
                 total += triage_batch(tocsin, batch)
             except (StoreRefused, ConfigError) as error:
                 total += Triaged(refused=(f"batch {batch.id}: {error}",))
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001
+                error.add_note(f"while triaging batch {batch.id} of {batch.source}, query {batch.query}")
+                bug = bug or error
+    if bug is not None:
+        raise bug
     return total
 
 

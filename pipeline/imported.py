@@ -13,15 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pipeline.collect import AHEAD, EARLIEST, Parsed
-from pipeline.config import Brand
+from pipeline.collect import Parsed, plausible
+from pipeline.config import IMPORT, Brand
 from pipeline.domain import Batch, DeadLetter, Mention, Query, Raw
 from pipeline.errors import BadRecord
 from pipeline.ports import Source
 from pipeline.query import Matcher
-
-IMPORT = "import"
-"""The query of a batch that came from a file, and of its posts that no configured query matches."""
 
 NO_BRAND = "imported"
 """The brand of a post that neither a query nor a brand account claims."""
@@ -149,7 +146,7 @@ def parse_import(source: Source, records: Sequence[Raw | str], *, batch: Batch, 
                 raise BadRecord("not a JSON object")
             owner = _owner_in(raw)
             own_query = Query(name=owner.query, brand=owner.brand, any=())
-            mention = _dated(source.parse(_without_envelope(raw), own_query, collected_at=batch.landed_at))
+            mention = plausible(source.parse(_without_envelope(raw), own_query, collected_at=batch.landed_at))
         except BadRecord as error:
             dead_letters.append(
                 DeadLetter(
@@ -168,13 +165,6 @@ def parse_import(source: Source, records: Sequence[Raw | str], *, batch: Batch, 
         else:
             unmatched += 1
     return Parsed(mentions=tuple(mentions.values()), dead_letters=tuple(dead_letters), unmatched=unmatched)
-
-
-def _dated(mention: Mention) -> Mention:
-    """As a collected post must be: not older than any network, not ahead of its collection."""
-    if not EARLIEST <= mention.posted_at <= mention.collected_at + AHEAD:
-        raise BadRecord(f"posted at {mention.posted_at:%Y-%m-%d}, which cannot be")
-    return replace(mention, posted_at=min(mention.posted_at, mention.collected_at))
 
 
 def _owner_in(raw: Raw) -> Owner:

@@ -10,10 +10,11 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
+from pipeline.config import IMPORT
 from pipeline.domain import Batch, Cursor, Mention, Query, Raw, Ticket, Window
 from pipeline.errors import BadRecord, ConfigError
 from pipeline.flows import Tocsin, Triaged, triage_batch
-from pipeline.imported import IMPORT, NO_BRAND, Claims, Owner, enveloped, owners
+from pipeline.imported import NO_BRAND, Claims, Owner, enveloped, owners
 from pipeline.ports import Source
 
 BATCH = 5000  # records landed as one file: a crash repeats at most so many, and a batch is read back whole

@@ -10,8 +10,9 @@ import pytest
 
 from pipeline import app as composition
 from pipeline import imports
+from pipeline.config import IMPORT
 from pipeline.errors import StoreUnavailable
-from pipeline.imported import IMPORT, Claims, Owner, owners
+from pipeline.imported import Claims, Owner, owners
 from tests import REPOSITORY
 from tests.cli_world import WordClassifier, call, write_config, write_posts
 from tests.factories import mention

@@ -29,6 +29,12 @@ SAMPLE = REPOSITORY / "tocsin.toml"
         ({"hours": {"opens": "18:00", "closes": "09:00"}}, "opens 18:00 is not before closes 09:00"),
         ({"hours": {"opens": "9"}}, "hours.opens"),
         ({"weights": {"crisis_lane": 2}}, "weights.crisis_lane"),
+        ({"weights": {"low": 0}}, "weights.low"),
+        ({"weights": {"crisis": float("nan")}}, "weights.crisis"),
+        (
+            {"brand": [{"name": "A"}], "query": [{"name": "import", "brand": "A"}]},
+            "a query cannot be called 'import'",
+        ),
         ({"priority": {"normal": "P9"}}, "priority.normal"),
     ],
 )

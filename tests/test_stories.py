@@ -183,6 +183,24 @@ def test_a_batch_that_cannot_be_read_is_named_stays_pending_and_holds_up_no_othe
     assert len(world.queue()) == 3
 
 
+def test_a_bug_in_one_batch_is_raised_after_the_others_had_their_turn(world):
+    world.source.size = 1
+    judge = world.classifier.classify_and_explain
+    world.classifier.classify_and_explain = lambda texts, languages: (
+        judge(texts, languages) if "bug" not in texts[0] else 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError) as caught:
+        world.hears({"text": "brightly bug?"}, {"text": "brightly two?"})
+    assert "while triaging batch" in caught.value.__notes__[0]
+    assert [row.mention.id for row in world.queue()] == ["x:2"]
+    assert len(world.store.pending_batches()) == 1
+
+
+def test_an_id_with_half_a_character_is_a_dead_letter_and_the_rest_goes_on(world):
+    report = world.hears({"id": "a\ud800", "text": "brightly?"}, {"text": "brightly too?"})
+    assert (report.triaged.bad, report.triaged.new) == (1, 1)
+
+
 def test_a_source_that_fails_stops_no_other_and_a_full_disk_stops_all(world, monkeypatch):
     def broken(*_args, **_kwargs):
         raise StoreRefused("landing zone: No space left on device")
