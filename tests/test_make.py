@@ -1,0 +1,40 @@
+"""What `make` installs works wherever the clone lies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import REPOSITORY
+
+SHOWS_ITS_ARGUMENTS = "import pipeline, sys\nprint(pipeline.__file__, sys.argv[1:])\n"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed here")
+def test_a_clone_in_a_folder_with_a_blank_in_its_name_can_be_run(tmp_path: Path) -> None:
+    clone = tmp_path / "Ana's clone of it"
+    (clone / "pipeline" / "cli").mkdir(parents=True)
+    (clone / "pipeline" / "__init__.py").touch()
+    (clone / "pipeline" / "cli" / "__init__.py").touch()
+    (clone / "pipeline" / "cli" / "__main__.py").write_text(SHOWS_ITS_ARGUMENTS, encoding="utf-8")
+    (clone / "requirements.txt").touch()
+    shutil.copy(REPOSITORY / "Makefile", clone)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTHON"))}
+    # `true` takes the place of uv: nothing is installed, the path file and the launcher are what is tested.
+    subprocess.run(
+        ["make", ".venv/run.stamp", f"PYTHON={sys.executable}", "UV=true"],
+        cwd=clone, env=environ, check=True, capture_output=True, timeout=240,
+    )  # fmt: skip
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "pipeline").mkdir(parents=True)
+    (elsewhere / "pipeline" / "__init__.py").touch()
+    told = subprocess.run(
+        [clone / ".venv" / "bin" / "tocsin", "queue", "two words"],
+        cwd=elsewhere, env=environ, check=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert told.stdout == f"{clone / 'pipeline' / '__init__.py'} ['queue', 'two words']\n"
