@@ -68,9 +68,13 @@ def settings() -> dict[str, Any]:
 
 def schedule(name: str, default: str) -> str:
     """When a DAG runs: ``[schedule]`` of ``tocsin.toml``, else the default (cron)."""
-    return str(settings().get("schedule", {}).get(name, default))
+    table = settings().get("schedule")
+    given = table.get(name) if isinstance(table, dict) else None
+    return given if isinstance(given, str) else default
 
 
 def sources() -> list[str]:
     """The configured sources' names."""
-    return [str(source.get("name", "")) for source in settings().get("source", []) if isinstance(source, dict)]
+    given = settings().get("source")
+    tables = given if isinstance(given, list) else []
+    return [str(table.get("name", "")) for table in tables if isinstance(table, dict)]

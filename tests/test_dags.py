@@ -149,6 +149,21 @@ def test_schedules_and_sources_come_from_the_configuration(tmp_path: Path, monke
     assert _policy.sources() == ["file"]
 
 
+@pytest.mark.parametrize(
+    "text", ['schedule = "x"\nsource = 5\n', "schedule = [1]\n[source]\nname = 'x'\n", "[schedule]\nlisten = 5\n"]
+)
+def test_settings_of_the_wrong_kind_leave_the_dags_their_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    from dags import _policy
+
+    config = tmp_path / "tocsin.toml"
+    config.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("TOCSIN_CONFIG", str(config))
+    assert _policy.schedule("listen", "*/5 * * * *") == "*/5 * * * *"
+    assert _policy.sources() == []
+
+
 def test_a_broken_configuration_leaves_the_dags_visible(tmp_path: Path) -> None:
     broken = tmp_path / "tocsin.toml"
     broken.write_text("[schedule\n", encoding="utf-8")
