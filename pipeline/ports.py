@@ -272,8 +272,11 @@ class Incidents(Protocol):
     def incident(self, incident_id: str) -> Incident:
         """One incident; raises ``NotFound``."""
 
-    def save_incident(self, incident: Incident) -> Incident:
-        """Create (version 1) or update by compare-and-set on ``version``; raises ``Conflict``."""
+    def save_incident(self, incident: Incident, *, event: Event | None = None) -> Incident:
+        """Create (version 1) or update by compare-and-set on ``version``; raises ``Conflict``.
+
+        ``event``, the line of history that says who did it, is recorded in the same write; its id is given by the store.
+        """
 
 
 class Notices(Protocol):

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from pipeline.domain import EventKind, Incident, Resolution, Ticket
+from pipeline.domain import Event, EventKind, Incident, Resolution, Ticket
 from pipeline.errors import ConfigError
-from pipeline.ports import Events, Incidents, Tickets
-
-
-class Alarms(Incidents, Events, Protocol):
-    """The part of the store that incidents' actions write."""
+from pipeline.ports import Incidents, Tickets
 
 
 def claim(store: Tickets, ticket_id: str, responder: str, *, minutes: float, now: datetime) -> Ticket:
@@ -47,24 +42,23 @@ def undo(store: Tickets, event_id: int, responder: str, *, now: datetime) -> Tic
     return store.undo(event_id, _somebody(responder), now=now)
 
 
-def acknowledge(store: Alarms, incident_id: str, responder: str, *, now: datetime) -> Incident:
+def acknowledge(store: Incidents, incident_id: str, responder: str, *, now: datetime) -> Incident:
     """Say that somebody has the incident; the first who says so keeps it."""
     incident = store.incident(incident_id)
     if incident.acknowledged_by is not None:
         return incident
-    saved = store.save_incident(replace(incident, acknowledged_by=_somebody(responder), acknowledged_at=now))
-    store.record(incident_id, EventKind.ACKNOWLEDGED, responder, now=now)
-    return saved
+    who = _somebody(responder)
+    said = Event(id=0, at=now, actor=who, kind=EventKind.ACKNOWLEDGED, subject=incident_id)
+    return store.save_incident(replace(incident, acknowledged_by=who, acknowledged_at=now), event=said)
 
 
-def close(store: Alarms, incident_id: str, responder: str, *, note: str = "", now: datetime) -> Incident:
+def close(store: Incidents, incident_id: str, responder: str, *, note: str = "", now: datetime) -> Incident:
     """End an incident by hand."""
     incident = store.incident(incident_id)
     if incident.closed_at is not None:
         return incident
-    saved = store.save_incident(replace(incident, closed_at=now))
-    store.record(incident_id, EventKind.CLOSED, _somebody(responder), note=note, now=now)
-    return saved
+    said = Event(id=0, at=now, actor=_somebody(responder), kind=EventKind.CLOSED, subject=incident_id, note=note)
+    return store.save_incident(replace(incident, closed_at=now), event=said)
 
 
 def _somebody(responder: str) -> str:

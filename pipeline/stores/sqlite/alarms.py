@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from pipeline.domain import Incident, Notice, Reason, ScoredMention
+from pipeline.domain import Event, Incident, Notice, Reason, ScoredMention
 from pipeline.errors import Conflict, NotFound
 from pipeline.stores.sqlite.database import Database, bump
+from pipeline.stores.sqlite.events import append
 from pipeline.stores.sqlite.rows import (
     INCIDENT_COLUMNS,
     MENTION_COLUMNS,
@@ -75,10 +76,11 @@ class SqliteIncidents:
                 found.setdefault(id_, []).append(scored_mention(tuple(row)))
         return found
 
-    def save_incident(self, incident: Incident) -> Incident:
+    def save_incident(self, incident: Incident, *, event: Event | None = None) -> Incident:
         """Create (version 1) or update by compare-and-set on ``version``; raises ``Conflict``.
 
         A second open incident of one brand and cause is a ``Conflict`` too, and an id that another brand or cause has.
+        ``event`` is recorded in the same write.
         """
         with self._database.write() as connection:
             current = _incident(connection, incident.id)
@@ -101,6 +103,8 @@ class SqliteIncidents:
                 f"INSERT OR REPLACE INTO incidents ({columns(INCIDENT_COLUMNS)}) VALUES ({values(INCIDENT_COLUMNS)})",
                 incident_row(saved),
             )
+            if event is not None:
+                append(connection, event.subject, event.kind, event.actor, note=event.note, at=event.at)
             bump(connection)
             return saved
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.domain import Part
+from pipeline import respond
+from pipeline.domain import Event, EventKind, Part
 from pipeline.errors import Conflict, NotFound
 from pipeline.ports import Store
 from tests.contracts.store.made import ago, ahead, ids, notice
@@ -55,6 +56,21 @@ def test_there_is_one_open_incident_per_brand_and_cause(store: Store) -> None:
     assert store.save_incident(incident(id="another")).version == 1
     with pytest.raises(Conflict, match="another"):
         store.save_incident(replace(closed, closed_at=None))
+
+
+def test_what_a_person_does_to_an_incident_and_its_line_of_history_are_one_write(store: Store) -> None:
+    opened = store.save_incident(incident())
+    acknowledged = respond.acknowledge(store, opened.id, " Ana ", now=NOW)
+    assert (acknowledged.acknowledged_by, acknowledged.acknowledged_at) == ("Ana", NOW)
+    said = Event(id=0, at=NOW, actor="Ben", kind=EventKind.CLOSED, subject=opened.id)
+    with pytest.raises(Conflict):
+        store.save_incident(replace(opened, closed_at=NOW), event=said)  # read before Ana's
+    respond.close(store, opened.id, "Ben", note="a drill", now=NOW)
+    respond.close(store, opened.id, "Cem", now=NOW)
+    assert [(each.kind, each.actor, each.note) for each in store.events(opened.id)] == [
+        (EventKind.ACKNOWLEDGED, "Ana", ""),
+        (EventKind.CLOSED, "Ben", "a drill"),
+    ]
 
 
 def test_an_incident_never_takes_the_place_of_another_brands_or_causes(store: Store) -> None:
