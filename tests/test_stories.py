@@ -11,7 +11,7 @@ from pipeline import respond
 from pipeline.config import parse
 from pipeline.domain import Filters, IncidentState, Lane, Priority, Resolution, Status
 from pipeline.errors import AlreadyClaimed, StoreRefused
-from pipeline.flows import Tocsin, detect_incidents, listen, triage, watch
+from pipeline.flows import Tocsin, detect_incidents, listen, triage, watch, write_notices
 from pipeline.landing import LandingZone
 from pipeline.stores.sqlite import SqliteStore
 from tests.fakes import Clock, MarkedClassifier, RecordingNotifier, ScriptedSource
@@ -291,3 +291,12 @@ def test_a_storm_about_one_brand_hides_no_other(world, monkeypatch):
     watch(world.tocsin)
     (incident,) = world.store.incidents()
     assert (incident.posts, incident.people) == (5, 5)
+
+
+def test_posts_are_read_again_only_for_incidents_with_something_to_tell(world, monkeypatch):
+    world.hears({"text": "brightly on fire"})
+    watch(world.tocsin)
+    read = []
+    monkeypatch.setattr(world.store, "incident_posts", lambda ids: read.extend(ids) or {})
+    assert write_notices(world.tocsin) == 0
+    assert read == []
