@@ -12,7 +12,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import StoreRefused, StoreUnavailable
@@ -48,6 +48,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.text(alphabet=st.characters()), json_values, max_size=4), min_size=1, max_size=4))
 def test_whatever_json_can_hold_comes_back(tmp_path_factory, records):
     zone = LandingZone(str(tmp_path_factory.getbasetemp() / "any"))

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline import config
@@ -118,6 +118,7 @@ def agree(asked: Query, post: str, length: int) -> bool:
     return found == (Matcher(asked).match(post) is not None)
 
 
+@settings(deadline=None)
 @given(queries, posts, st.integers(40, 300))
 @example(query("OR"), "this or that", 64)
 @example(query("kestrel", none=("kestrel card",)), "kestrel, card", 64)
@@ -125,6 +126,7 @@ def test_the_searches_find_exactly_what_the_matcher_keeps(asked: Query, post: st
     assert agree(asked, post, length)
 
 
+@settings(deadline=None)
 @given(queries, posts)
 def test_however_a_query_is_split_it_finds_the_same(asked: Query, post: str) -> None:
     found = set()
@@ -138,6 +140,7 @@ def test_however_a_query_is_split_it_finds_the_same(asked: Query, post: str) -> 
     assert len(found) == 1
 
 
+@settings(deadline=None)
 @given(queries, posts)
 def test_a_source_that_is_asked_name_by_name_misses_nothing(asked: Query, post: str) -> None:
     if Matcher(asked).match(post) and not any(name.startswith("@") for name in asked.any):
@@ -235,6 +238,7 @@ def test_the_match_tells_the_words_as_typed_and_whose_post_it_is():
     assert matcher.match("lumiva", author_handle="lumivafan").own is False
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.text(max_size=60))
 def test_no_text_is_too_strange(text):
     Matcher(query(*BRANDS, "green basket", "@lumiva", none=("bird",))).match(text + " lumiva " + text)
