@@ -1,0 +1,75 @@
+"""What cannot wait for the queue: incidents, and the messages about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pipeline.domain.understanding import Part
+
+
+class IncidentState(StrEnum):
+    """Where an incident is; derived by ``Incident.state``, never stored."""
+
+    OPEN = "open"
+    GROWING = "growing"
+    COOLING = "cooling"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """A spike or a single grave post: one per cause. ``severity`` is 1..5 and printed with its ``parts``."""
+
+    id: str
+    brand: str
+    cause: str
+    title: str
+    rule: str
+    severity: int
+    parts: tuple[Part, ...]
+    opened_at: datetime
+    last_at: datetime
+    mentions: tuple[str, ...]
+    posts: int
+    people: int
+    closed_at: datetime | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    version: int = 1
+
+    def state(self, now: datetime) -> IncidentState:
+        """Open; growing while posts keep coming; cooling after an hour of quiet; over once closed."""
+        if self.closed_at is not None:
+            return IncidentState.OVER
+        quiet = (now - self.last_at).total_seconds()
+        if quiet > 3600:
+            return IncidentState.COOLING
+        return IncidentState.GROWING if self.posts > 1 and quiet < 900 else IncidentState.OPEN
+
+
+class Reason(StrEnum):
+    """Why a notice is sent."""
+
+    INCIDENT_OPENED = "incident opened"
+    INCIDENT_GREW = "incident grew"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One message to people. ``id`` is reason, group and channel, so the same notice is never written twice."""
+
+    id: str
+    reason: Reason
+    group: str
+    channel: str
+    subject: str
+    body: str
+    severity: int
+    created_at: datetime
+    sent_at: datetime | None = None
+    attempts: int = 0
+    error: str | None = None
+    retry_at: datetime | None = None
+    failed_at: datetime | None = None
