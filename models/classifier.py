@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,44 +76,70 @@ def look_up(known: NDArray[np.uint32], wanted: NDArray[np.uint32]) -> tuple[NDAr
     return places, known[places] == wanted
 
 
+_ROOM = 1 << 12
+"""Tokens a new table has room for; the room doubles when it is full."""
+
+
+def _doubled(array: NDArray[Any]) -> NDArray[Any]:
+    """The array with as much room again."""
+    return np.concatenate([array, np.zeros_like(array)])
+
+
 class _Table:
     """Every token met so far with what it adds to a post, as arrays by token number."""
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self.numbers: dict[str, int] = {}
-        self.size = 0
-        self.rows = np.zeros((4096, _ROW), np.float32)
-        self.first = np.zeros(4096, np.uint32)
-        self.last = np.zeros(4096, np.uint32)
-        self.anchors = np.zeros(4096, np.bool_)
-        for edge in features.EDGES:
-            self._append(edge, anchors=False)
+        self._new: list[Token] = list(features.EDGES)
+        self._new_anchors = [False, False]
+        self._settled = 0
+        self.rows = np.zeros((_ROOM, _ROW), np.float32)
+        self.first = np.zeros(_ROOM, np.uint32)
+        self.last = np.zeros(_ROOM, np.uint32)
+        self.anchors = np.zeros(_ROOM, np.bool_)
+        self.settle()
+
+    @property
+    def size(self) -> int:
+        """Tokens met so far."""
+        return self._settled + len(self._new)
 
     def number(self, token: str) -> int:
-        number = self.numbers[token] = self._append(features.read(token), anchors=bool(floor.lexicon().entry(token).phrases))
+        """The number of a new token; its row is there after ``settle``."""
+        number = self.numbers[token] = self.size
+        self._new.append(features.read(token))
+        self._new_anchors.append(bool(floor.lexicon().entry(token).phrases))
         return number
 
-    def _append(self, token: Token, *, anchors: bool) -> int:
-        number = self.size
-        if number == len(self.first):
-            self.rows = np.concatenate([self.rows, np.zeros_like(self.rows)])
-            self.first = np.concatenate([self.first, np.zeros_like(self.first)])
-            self.last = np.concatenate([self.last, np.zeros_like(self.last)])
-            self.anchors = np.concatenate([self.anchors, np.zeros_like(self.anchors)])
-        weights, row = self._weights, self.rows[number]
-        blocks = (
-            (_WORDS, token.words, weights.words, weights.word_weights, weights.word_squares),
-            (_LETTERS, token.letters, weights.letters, weights.letter_weights, weights.letter_squares),
-        )
-        for block, (columns_of, numbers, known, weight, squares) in enumerate(blocks):
-            places, there = look_up(known, np.array(numbers, np.uint32))
-            row[columns_of] = weight[places[there]].sum(axis=0)
-            row[_NORMS.start + block] = squares[places[there]].sum()
-        row[_COUNTS] = features.dense_row(token)
-        self.first[number], self.last[number], self.anchors[number] = token.first, token.last, anchors
-        self.size += 1
-        return number
+    def settle(self) -> None:
+        """Give the new tokens their rows, all at once."""
+        new, weights = self._new, self._weights
+        if not new:
+            return
+        while len(self.first) < self.size:
+            self.rows, self.first, self.last, self.anchors = map(_doubled, (self.rows, self.first, self.last, self.anchors))
+        here = slice(self._settled, self.size)
+        rows = self.rows[here]
+        words = np.array([number for token in new for number in token.words], np.uint32)
+        word_owners = np.repeat(np.arange(len(new)), [len(token.words) for token in new])
+        letters, letter_owners = features.letters([token.spelled for token in new])
+        for block, (place, found, owner, known, weight, squares) in enumerate((
+            (_WORDS, words, word_owners, weights.words, weights.word_weights, weights.word_squares),
+            (_LETTERS, letters, letter_owners, weights.letters, weights.letter_weights, weights.letter_squares),
+        )):
+            at, there = look_up(known, found)
+            at, owners = at[there], owner[there]
+            if len(at):
+                starts = np.flatnonzero(np.diff(owners, prepend=-1))
+                rows[owners[starts], place] = np.add.reduceat(weight[at], starts, axis=0)
+                rows[owners[starts], _NORMS.start + block] = np.add.reduceat(squares[at], starts)
+        rows[:, _COUNTS] = [features.dense_row(token) for token in new]
+        self.first[here] = [token.first for token in new]
+        self.last[here] = [token.last for token in new]
+        self.anchors[here] = self._new_anchors
+        self._settled = self.size
+        self._new, self._new_anchors = [], []
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +202,7 @@ class Model:
                 self._table = _Table(self._weights)
             table = self._table
             reading = features.reading(posts, table.numbers, table.number)
+            table.settle()
             rows = table.rows[reading.numbers]
             pair_numbers, places = features.neighbours(table.first, table.last, reading)
             anchored = table.anchors[reading.numbers]

@@ -17,6 +17,7 @@ from models.text import fold
 
 AUTHORED = Path(__file__).with_name("authored")
 """Our own posts, the only training rows that are part of the project."""
+AUTHORED_SOURCE = "authored"
 LABELS_FILE = Path("triage_labels", "train.tsv")
 NATURAL_ROWS = 3800
 """The first rows of the labels were drawn as they came; later ones on purpose, half of them by alarming words."""
@@ -93,7 +94,7 @@ def _authored(fields: dict[str, str | int]) -> Row:
         id=str(fields["id"]),
         text=str(fields["text"]),
         language=str(fields["lang"]),
-        source="authored",
+        source=AUTHORED_SOURCE,
         category=CATEGORIES.index(str(fields["category"])),
         urgency=3 - int(fields["urgency"]),
         crisis=int(fields["crisis"]),

@@ -16,8 +16,8 @@ DEPTHS = (0.05, 0.10, 0.20, 0.30)
 """Shares of the queue within which urgent posts are looked for."""
 CLASS_WEIGHTS = {"complaint": 5.0, "request": 3.0, "question": 2.0}
 CRISIS_WEIGHT, OTHER_WEIGHT = 20.0, 0.2
-URGENCY_FACTORS = (6.0, 3.0, 1.0, 0.3)
-"""What waiting costs at each urgency, critical first; chosen by ``urgent recall`` at all four depths."""
+URGENCY_FACTORS = (10.0, 8.0, 1.0, 0.1)
+"""What waiting costs at each urgency, critical first; chosen for urgent recall at all four depths; larger ones change nothing."""
 
 
 def probabilities(final: Floats) -> dict[Head, Floats]:

@@ -29,7 +29,8 @@ DENSE_SCALE, LANGUAGE_SCALE = 0.15, 0.3
 """Weight of counts and languages beside words and letters of length one; larger ones overfit, smaller are not heard."""
 STRENGTH: dict[Head, float] = {"sentiment": 4.0, "category": 6.0, "urgency": 6.0, "crisis": 6.0}
 """C of the first layer, chosen by grouped folds."""
-STACK_STRENGTH = 0.1
+STACK_STRENGTH = 0.5
+"""C of the layer above, chosen by the same folds."""
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, float], None]
@@ -81,12 +82,12 @@ def design(texts: Sequence[str], languages: Sequence[str]) -> Design:
     first = np.array([token.first for token in read_tokens], np.uint32)
     last = np.array([token.last for token in read_tokens], np.uint32)
     pairs, places = features.neighbours(first, last, reading)
+    letters, letter_owners = features.letters([token.spelled for token in read_tokens])
+    of_words = [np.array(token.words, np.uint32) for token in read_tokens]
+    of_letters = np.split(letters, np.searchsorted(letter_owners, np.arange(1, len(read_tokens))))
     blocks = []
     squares = []
-    for rarest, of_token, extra in (
-        (RAREST_WORD, [np.array(token.words, np.uint32) for token in read_tokens], (owners[places], pairs)),
-        (RAREST_LETTERS, [np.array(token.letters, np.uint32) for token in read_tokens], None),
-    ):
+    for rarest, of_token, extra in ((RAREST_WORD, of_words, (owners[places], pairs)), (RAREST_LETTERS, of_letters, None)):
         lengths = np.array([len(found) for found in of_token], np.intp)[reading.numbers]
         where = np.repeat(owners, lengths)
         what = np.concatenate([of_token[number] for number in reading.numbers.tolist()])
@@ -142,7 +143,7 @@ def first_layer(matrix: sp.csr_matrix, labels: dict[Head, NDArray[np.intp]], wei
             if not wanted.any():
                 bias[column] = -10.0
                 continue
-            model = LogisticRegression(C=STRENGTH[head], solver="liblinear", dual=True, tol=1e-2, max_iter=300, random_state=0)
+            model = LogisticRegression(C=STRENGTH[head], solver="liblinear", dual=True, tol=0.05, max_iter=300, random_state=0)
             model.fit(matrix, wanted, sample_weight=weight)
             found[:, column], bias[column] = model.coef_[0], model.intercept_[0]
     return Linear(found, bias)
@@ -180,6 +181,12 @@ def second_layer(scores: Floats, fired: Floats, labels: dict[Head, NDArray[np.in
         missing = [place.start + value for value in range(len(LABELS[head])) if head != "crisis" and value not in model.classes_]
         offset[missing] = -10.0
     return Stack(mix[: scores.shape[1]], mix[scores.shape[1] :], offset)
+
+
+def unseen_rules(fired: Floats, written_from: NDArray[np.bool_]) -> Floats:
+    """The fired rules (n, rules) without the strong ones of rows their phrases were written from: those teach nothing about them."""
+    weak = np.array([rule.weak for rule in floor.lexicon().rules])
+    return np.where(written_from[:, None] & ~weak[None, :], 0.0, fired)
 
 
 def folds_of(group: NDArray[np.intp], *, folds: int = FOLDS) -> NDArray[np.intp]:

@@ -14,7 +14,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -39,8 +39,7 @@ class Phrase:
 
     rule: int
     language: str
-    pattern: re.Pattern[str]
-    anchors: tuple[str, ...]
+    pattern: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Rule:
     urgency: Literal["critical", "high"]
     crisis: bool
     weak: bool
-    unless: dict[str, re.Pattern[str]]
+    unless: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,12 @@ class Entry:
 
     words: str
     phrases: tuple[int, ...]
+
+
+@cache
+def _ready(pattern: str) -> re.Pattern[str]:
+    """A pattern of the lexicon, compiled when it is first needed: 2,000 at once would take a second of every start."""
+    return re.compile(pattern)
 
 
 def spoken(language: str) -> tuple[str, ...]:
@@ -124,7 +129,7 @@ class Lexicon:
             self._add(number, rule)
 
     def _add(self, number: int, rule: dict[str, object]) -> None:
-        unless: dict[str, re.Pattern[str]] = {}
+        unless: dict[str, str] = {}
         for language in LANGUAGES:
             wordings = rule.get(language)
             if not isinstance(wordings, dict):
@@ -134,10 +139,10 @@ class Lexicon:
                 for anchor in anchors:
                     known = self._starts if anchor.endswith("*") else self._whole
                     known.setdefault(anchor.rstrip("*"), set()).add(len(self.phrases))
-                self.phrases.append(Phrase(number, language, re.compile(f"(?<= ){built}"), anchors))
+                self.phrases.append(Phrase(number, language, f"(?<= ){built}"))
             if wordings.get("unless"):
                 harmless = "|".join(_compiled(_listed(phrase, self._lists[language]), language)[0] for phrase in wordings["unless"])
-                unless[language] = re.compile(f"(?<= )(?:{harmless})")
+                unless[language] = f"(?<= )(?:{harmless})"
         urgency: Literal["critical", "high"] = "critical" if rule["urgency"] == "critical" else "high"
         self.rules.append(Rule(str(rule["name"]), urgency, bool(rule["crisis"]), bool(rule.get("weak")), unless))
 
@@ -151,15 +156,19 @@ class Lexicon:
         return known
 
     def _read(self, token: str) -> Entry:
-        masked = pieces(token)
-        if HANDLE in masked or LINK in masked or MAIL in masked:
-            return Entry("", ())
+        if "@" in token or "/" in token or "www." in token.lower():
+            masked = pieces(token)
+            if HANDLE in masked or LINK in masked or MAIL in masked:
+                return Entry("", ())
         words = _WORD.findall(_CONTRACTED.sub("", fold(token)))
         found: set[int] = set()
         for word in words:
-            found |= self._whole.get(word, set())
+            if word in self._whole:
+                found |= self._whole[word]
             for length in range(2, len(word) + 1):
-                found |= self._starts.get(word[:length], set())
+                start = self._starts.get(word[:length])
+                if start is not None:
+                    found |= start
         stop = [". "] if words and _STOP.search(token) else []
         return Entry("".join(f"{word} " for word in words) + "".join(stop), tuple(sorted(found)))
 
@@ -177,7 +186,7 @@ class Lexicon:
             if phrase.language not in heard or phrase.rule in fired:
                 continue
             text = text or " " + "".join(entry.words for entry in entries)
-            for found in phrase.pattern.finditer(text):
+            for found in _ready(phrase.pattern).finditer(text):
                 if not self._harmless(phrase, text, found.start(), found.end()):
                     fired.add(phrase.rule)
                     yield phrase.rule, _as_written(post, entries, found.start(), found.end())
@@ -191,7 +200,7 @@ class Lexicon:
         if after is not None and after.match(text, end):
             return True
         unless = self.rules[phrase.rule].unless.get(phrase.language)
-        return unless is not None and any(m.start() < end and start < m.end() for m in unless.finditer(text))
+        return unless is not None and any(m.start() < end and start < m.end() for m in _ready(unless).finditer(text))
 
 
 def _as_written(post: Sequence[str], entries: Sequence[Entry], start: int, end: int) -> str:

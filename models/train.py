@@ -71,14 +71,15 @@ def fitted(found: corpus.Corpus, *, progress: fit.Progress, version: str) -> tup
     progress("grouped", 1.0)
     made = fit.design(texts, languages)
     progress("read", 1.0)
+    fired = fit.unseen_rules(made.fired, np.array([row.source == corpus.AUTHORED_SOURCE for row in rows]))
     even = np.ones(len(rows))
     scores = fit.out_of_fold(made, labels, fold, even, progress)
     final = np.zeros_like(scores)
     for number in range(int(fold.max()) + 1):
         seen = fold != number
-        stack = fit.second_layer(scores[seen], made.fired[seen], _chosen(labels, seen), even[seen])
-        final[~seen] = stack.final(scores[~seen], made.fired[~seen])
-    stack = fit.second_layer(scores, made.fired, labels, even)
+        stack = fit.second_layer(scores[seen], fired[seen], _chosen(labels, seen), even[seen])
+        final[~seen] = stack.final(scores[~seen], fired[~seen])
+    stack = fit.second_layer(scores, fired, labels, even)
     layer = fit.first_layer(made.matrix, labels, even)
     progress("fitted", 1.0)
     report = Report(version=version, rows=len(rows), complete=found.complete, slices=_slices(rows, final, labels))
@@ -91,7 +92,7 @@ def _chosen(labels: dict[Head, NDArray[np.intp]], kept: NDArray[np.bool_]) -> di
 
 def _slices(rows: Sequence[corpus.Row], final: NDArray[np.float64], labels: dict[Head, NDArray[np.intp]]) -> tuple[tuple[str, Measured], ...]:
     natural = np.array([row.natural for row in rows])
-    authored = np.array([row.source == "authored" for row in rows])
+    authored = np.array([row.source == corpus.AUTHORED_SOURCE for row in rows])
     language = np.array([row.language for row in rows])
     masks = {"all rows": np.ones(len(rows), np.bool_), "natural rate": natural, "labels": ~authored, "authored (hard)": authored}
     masks |= {f"{spoken}": language == spoken for spoken in LANGUAGES}

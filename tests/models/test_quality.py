@@ -1,0 +1,52 @@
+"""Smoke floors on the authored corpus. THE STARTER WAS TRAINED ON THESE ROWS: a fall shows damage, no height shows quality.
+
+Quality figures, out-of-fold, are in the manifest and in ``models/README.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import models
+from models import corpus, fit
+from models.evaluate import Measured, measure
+
+LANGUAGES = ("en", "de", "tr", "pl", "es", "fr", "pt", "it")
+
+
+@pytest.fixture(scope="module")
+def measured() -> Callable[[str], Measured]:
+    model, rows = models.load(), corpus.read(None).rows
+
+    def of(language: str) -> Measured:
+        chosen = [row for row in rows if row.language == language]
+        answers = model.classify([row.text for row in chosen], [row.language for row in chosen])
+        found = {
+            "sentiment": answers.sentiment,
+            "category": answers.category,
+            "urgency": answers.urgency,
+            "crisis": answers.crisis[:, np.newaxis],
+        }
+        return measure(found, fit.targets(chosen))
+
+    return of
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_starter_still_knows_what_it_was_trained_on(measured: Callable[[str], Measured], language: str) -> None:
+    found = measured(language)
+    assert found.sentiment_f1 > 0.8
+    assert found.category_f1 > 0.8
+    assert found.urgent_ap > 0.9
+    assert found.crisis_ap > 0.85
+
+
+def test_the_manifest_reports_every_language_out_of_fold() -> None:
+    manifest = json.loads((Path(models.__file__).parent / "starter" / "manifest.json").read_text(encoding="utf-8"))
+    assert set(LANGUAGES) <= manifest["out_of_fold"].keys()
+    assert manifest["out_of_fold"]["natural rate"]["urgent_recall"][-1] > 0.7
