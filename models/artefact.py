@@ -92,9 +92,13 @@ def read(folder: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, object
     files = manifest.get("files")
     expected = files.get(MODEL_FILE) if isinstance(files, dict) else None
     if not path.is_file():
-        raise ArtefactError(f"{path} is missing: copy the whole folder of the model, or train one with python -m models.train")
+        raise ArtefactError(
+            f"{path} is missing: copy the whole folder of the model, or train one with python -m models.train"
+        )
     if digest(path) != expected:
-        raise ArtefactError(f"{path} is not the file its manifest describes (sha256 differs): restore it, or train again")
+        raise ArtefactError(
+            f"{path} is not the file its manifest describes (sha256 differs): restore it, or train again"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             return _arrays(archive, path), manifest
@@ -106,13 +110,17 @@ def _manifest(path: Path) -> dict[str, object]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ArtefactError(f"{path} is missing: name a folder with a model, or train one with python -m models.train") from error
+        raise ArtefactError(
+            f"{path} is missing: name a folder with a model, or train one with python -m models.train"
+        ) from error
     except ValueError as error:
         raise ArtefactError(f"{path} is not JSON ({error}): restore it, or train again") from error
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise ArtefactError(f"{path} names no format: it is not the manifest of a model; restore it, or train again")
     if content["format"] != FORMAT:
-        raise ArtefactError(f"{path} has format {content['format']}, this version reads {FORMAT}: upgrade tocsin, or train again")
+        raise ArtefactError(
+            f"{path} has format {content['format']}, this version reads {FORMAT}: upgrade tocsin, or train again"
+        )
     return content
 
 
@@ -122,7 +130,9 @@ def _arrays(archive: zipfile.ZipFile, path: Path) -> dict[str, NDArray[np.generi
     arrays = {}
     for name, node in tree["content"].items():
         if archive.getinfo(node["file"]).file_size > LARGEST:
-            raise ArtefactError(f"{path} holds {name} of more than {LARGEST} bytes: it is no model of ours; restore it, or train again")
+            raise ArtefactError(
+                f"{path} holds {name} of more than {LARGEST} bytes: it is no model of ours; restore it, or train again"
+            )
         array = np.load(io.BytesIO(archive.read(node["file"])), allow_pickle=False)
         array.setflags(write=False)
         arrays[name] = array
@@ -138,6 +148,8 @@ def _refuse_strangers(node: object, path: Path) -> None:
         if "__class__" in node:
             kind = f"{node.get('__module__')}.{node['__class__']}"
             if kind not in TRUSTED:
-                raise ArtefactError(f"{path} holds the type {kind}, which is not trusted: do not use it; restore it, or train again")
+                raise ArtefactError(
+                    f"{path} holds the type {kind}, which is not trusted: do not use it; restore it, or train again"
+                )
         for item in node.values():
             _refuse_strangers(item, path)

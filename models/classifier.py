@@ -92,12 +92,12 @@ class _Table:
         self._weights = weights
         self.numbers: dict[str, int] = {}
         self._new: list[Token] = list(features.EDGES)
-        self._new_anchors = [False, False]
+        self._new_ears = [0, 0]
         self._settled = 0
         self.rows = np.zeros((_ROOM, _ROW), np.float32)
         self.first = np.zeros(_ROOM, np.uint32)
         self.last = np.zeros(_ROOM, np.uint32)
-        self.anchors = np.zeros(_ROOM, np.bool_)
+        self.ears = np.zeros(_ROOM, np.uint8)
         self.settle()
 
     @property
@@ -109,7 +109,7 @@ class _Table:
         """The number of a new token; its row is there after ``settle``."""
         number = self.numbers[token] = self.size
         self._new.append(features.read(token))
-        self._new_anchors.append(bool(floor.lexicon().entry(token).phrases))
+        self._new_ears.append(floor.lexicon().entry(token).ears)
         return number
 
     def settle(self) -> None:
@@ -118,16 +118,19 @@ class _Table:
         if not new:
             return
         while len(self.first) < self.size:
-            self.rows, self.first, self.last, self.anchors = map(_doubled, (self.rows, self.first, self.last, self.anchors))
+            self.rows, self.first = _doubled(self.rows), _doubled(self.first)
+            self.last, self.ears = _doubled(self.last), _doubled(self.ears)
         here = slice(self._settled, self.size)
         rows = self.rows[here]
         words = np.array([number for token in new for number in token.words], np.uint32)
         word_owners = np.repeat(np.arange(len(new)), [len(token.words) for token in new])
         letters, letter_owners = features.letters([token.spelled for token in new])
-        for block, (place, found, owner, known, weight, squares) in enumerate((
-            (_WORDS, words, word_owners, weights.words, weights.word_weights, weights.word_squares),
-            (_LETTERS, letters, letter_owners, weights.letters, weights.letter_weights, weights.letter_squares),
-        )):
+        for block, (place, found, owner, known, weight, squares) in enumerate(
+            (
+                (_WORDS, words, word_owners, weights.words, weights.word_weights, weights.word_squares),
+                (_LETTERS, letters, letter_owners, weights.letters, weights.letter_weights, weights.letter_squares),
+            )
+        ):
             at, there = look_up(known, found)
             at, owners = at[there], owner[there]
             if len(at):
@@ -137,9 +140,9 @@ class _Table:
         rows[:, _COUNTS] = [features.dense_row(token) for token in new]
         self.first[here] = [token.first for token in new]
         self.last[here] = [token.last for token in new]
-        self.anchors[here] = self._new_anchors
+        self.ears[here] = self._new_ears
         self._settled = self.size
-        self._new, self._new_anchors = [], []
+        self._new, self._new_ears = [], []
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,7 @@ class Model:
             table.settle()
             rows = table.rows[reading.numbers]
             pair_numbers, places = features.neighbours(table.first, table.last, reading)
-            anchored = table.anchors[reading.numbers]
+            ears = table.ears[reading.numbers]
         weights = self._weights
         at, there = look_up(weights.words, pair_numbers)
         at, places = at[there], places[there]
@@ -224,18 +227,24 @@ class Model:
             words[pair_posts[changes]] += np.add.reduceat(pairs, changes, axis=0)
         scale = (1 / np.sqrt(np.maximum(squares, 1e-9))).astype(np.float32)
         raw = words * scale[:, :1] + sums[:, _LETTERS] * scale[:, 1:]
-        raw += np.log1p(sums[:, _COUNTS]) @ weights.dense + features.language_columns(languages) @ weights.languages + weights.bias
-        hits, fired, flags = self._floor(posts, languages, np.logical_or.reduceat(anchored, reading.starts))
+        raw += (
+            np.log1p(sums[:, _COUNTS]) @ weights.dense
+            + features.language_columns(languages) @ weights.languages
+            + weights.bias
+        )
+        hits, fired, flags = self._floor(posts, languages, np.bitwise_or.reduceat(ears, reading.starts))
         final = raw @ weights.mix + weights.offset + flags @ self._rules
         return _Read(posts, reading, rows, pairs, places, sums[:, _COUNTS], scale, final, hits, fired)
 
     def _floor(
-        self, posts: Sequence[Sequence[str]], languages: Sequence[str], anchored: NDArray[np.bool_]
+        self, posts: Sequence[Sequence[str]], languages: Sequence[str], ears: NDArray[np.uint8]
     ) -> tuple[list[tuple[Hit, ...]], dict[int, floor.Fired], Floats]:
         hits: list[tuple[Hit, ...]] = [()] * len(posts)
         fired: dict[int, floor.Fired] = {}
         flags = np.zeros((len(posts), len(self._rules)), np.float32)
-        for post in np.flatnonzero(anchored).tolist():
+        listening = {language: floor.ears(language) for language in set(languages)}
+        heard = ears & np.array([listening[language] for language in languages], np.uint8)
+        for post in np.flatnonzero(heard).tolist():
             found = floor.fired(posts[post], languages[post])
             if found:
                 fired[post], hits[post] = found, floor.hits_among(found)
@@ -245,7 +254,9 @@ class Model:
     @staticmethod
     def _outcome(batch: _Read) -> Classified:
         final = batch.final.astype(np.float64)
-        answers = {head: _softmax(final[:, columns(head)]) for head in HEADS if len(LABELS[head]) > 1} if len(final) else {}
+        answers = (
+            {head: _softmax(final[:, columns(head)]) for head in HEADS if len(LABELS[head]) > 1} if len(final) else {}
+        )
         crisis = final[:, columns("crisis")][:, 0]
         return Classified(
             sentiment=answers.get("sentiment", np.zeros((0, len(LABELS["sentiment"])))),
@@ -350,7 +361,9 @@ def weights_of(arrays: dict[str, NDArray[np.generic]], folder: Path) -> Weights:
     }
     for name, shape in expected.items():
         if named[name].shape != shape:
-            raise artefact.ArtefactError(f"{path} does not fit this version ({name} is {named[name].shape}, not {shape}): train again")
+            raise artefact.ArtefactError(
+                f"{path} does not fit this version ({name} is {named[name].shape}, not {shape}): train again"
+            )
     if named["cues"].tolist() != numbers_of(features.cue_names()):
         raise artefact.ArtefactError(f"{path} was trained with other cues than {features.CUES}: train again")
 

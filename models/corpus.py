@@ -130,4 +130,7 @@ def groups(texts: Sequence[str]) -> NDArray[np.intp]:
 
 def _shingles(text: str) -> frozenset[int]:
     squeezed = re.sub(r"https?://\S+|@\w+|^rt\b|\W+", " ", fold(text)).strip() or text or "-"
-    return frozenset(int.from_bytes(hashlib.blake2b(squeezed[i : i + 5].encode("utf-8", "surrogatepass"), digest_size=4).digest()) for i in range(max(1, len(squeezed) - 4)))
+    return frozenset(
+        int.from_bytes(hashlib.blake2b(squeezed[i : i + 5].encode("utf-8", "surrogatepass"), digest_size=4).digest())
+        for i in range(max(1, len(squeezed) - 4))
+    )

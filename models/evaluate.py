@@ -79,7 +79,9 @@ def measure(answers: dict[Head, Floats], labels: dict[Head, NDArray[np.intp]]) -
     """The figures of answers beside their labels; macro-F1 over the labels that occur."""
 
     def macro(head: Head) -> float:
-        return float(f1_score(labels[head], answers[head].argmax(axis=1), average="macro", labels=np.unique(labels[head])))
+        return float(
+            f1_score(labels[head], answers[head].argmax(axis=1), average="macro", labels=np.unique(labels[head]))
+        )
 
     def gap(head: Head) -> float:
         best = answers[head].argmax(axis=1)

@@ -32,7 +32,9 @@ FORM = (
     "tokens", "characters", "capitals", "exclamations", "questions", "dots", "emoji", "numbers", "long numbers",
     "money", "links", "handles", "hashtags", "good words", "bad words",
 )  # fmt: skip
-_MONEY = re.compile(r"[€$£₺]|\b(?:eur|euros?|usd|gbp|tl|lira(?:si)?|zl|pln|zloty\w*|reais|brl|dollars?|quid|bucks|kr|mxn|pesos)\b|r\$")
+_MONEY = re.compile(
+    r"[€$£₺]|\b(?:eur|euros?|usd|gbp|tl|lira(?:si)?|zl|pln|zloty\w*|reais|brl|dollars?|quid|bucks|kr|mxn|pesos)\b|r\$"
+)
 _NONE = (0.0,) * 6  # from exclamations to long numbers
 _EMOJI = re.compile("[☀-➿⭐⭕\U0001f300-\U0001faff]")
 
@@ -110,7 +112,9 @@ def letters(spelled: Sequence[Sequence[str]]) -> tuple[NDArray[np.uint32], NDArr
     All words stand in one row of code points with a blank at every edge, and one polynomial runs over it for each
     length: a hundred times less work than a hash call per n-gram.
     """
-    row = np.frombuffer(f" {' '.join(' '.join(words) for words in spelled if words)} ".encode("utf-32-le", "surrogatepass"), np.uint32)
+    row = np.frombuffer(
+        f" {' '.join(' '.join(words) for words in spelled if words)} ".encode("utf-32-le", "surrogatepass"), np.uint32
+    )
     blank = row == _BLANK
     word_owner = np.repeat(np.arange(len(spelled)), [len(words) for words in spelled])
     if not len(word_owner):

@@ -59,7 +59,9 @@ class Design:
     fired: Floats
 
 
-def _sparse(posts: NDArray[np.intp], numbers: NDArray[np.uint32], count: int, rarest: int) -> tuple[sp.csr_matrix, NDArray[np.uint32]]:
+def _sparse(
+    posts: NDArray[np.intp], numbers: NDArray[np.uint32], count: int, rarest: int
+) -> tuple[sp.csr_matrix, NDArray[np.uint32]]:
     known, places = np.unique(numbers, return_inverse=True)
     counts = sp.csr_matrix((np.ones(len(posts)), (posts, places)), shape=(count, len(known)))
     kept = np.bincount(counts.indices, minlength=len(known)) >= rarest
@@ -87,7 +89,10 @@ def design(texts: Sequence[str], languages: Sequence[str]) -> Design:
     of_letters = np.split(letters, np.searchsorted(letter_owners, np.arange(1, len(read_tokens))))
     blocks = []
     squares = []
-    for rarest, of_token, extra in ((RAREST_WORD, of_words, (owners[places], pairs)), (RAREST_LETTERS, of_letters, None)):
+    for rarest, of_token, extra in (
+        (RAREST_WORD, of_words, (owners[places], pairs)),
+        (RAREST_LETTERS, of_letters, None),
+    ):
         lengths = np.array([len(found) for found in of_token], np.intp)[reading.numbers]
         where = np.repeat(owners, lengths)
         what = np.concatenate([of_token[number] for number in reading.numbers.tolist()])
@@ -143,7 +148,9 @@ def first_layer(matrix: sp.csr_matrix, labels: dict[Head, NDArray[np.intp]], wei
             if not wanted.any():
                 bias[column] = -10.0
                 continue
-            model = LogisticRegression(C=STRENGTH[head], solver="liblinear", dual=True, tol=0.05, max_iter=300, random_state=0)
+            model = LogisticRegression(
+                C=STRENGTH[head], solver="liblinear", dual=True, tol=0.05, max_iter=300, random_state=0
+            )
             model.fit(matrix, wanted, sample_weight=weight)
             found[:, column], bias[column] = model.coef_[0], model.intercept_[0]
     return Linear(found, bias)
@@ -165,7 +172,10 @@ class Stack:
 def second_layer(scores: Floats, fired: Floats, labels: dict[Head, NDArray[np.intp]], weight: Floats) -> Stack:
     """A multinomial logistic regression per head over all heads' raw numbers and the floor rules."""
     joined = np.hstack([scores, fired])
-    middle, spread = joined.mean(axis=0), np.hstack([np.maximum(scores.std(axis=0), 1e-6), np.full(fired.shape[1], 0.2)])
+    middle, spread = (
+        joined.mean(axis=0),
+        np.hstack([np.maximum(scores.std(axis=0), 1e-6), np.full(fired.shape[1], 0.2)]),
+    )
     middle[scores.shape[1] :] = 0
     mix, offset = np.zeros((joined.shape[1], WIDTH)), np.zeros(WIDTH)
     for head in HEADS:
@@ -178,7 +188,11 @@ def second_layer(scores: Floats, fired: Floats, labels: dict[Head, NDArray[np.in
         for row, value in enumerate(model.classes_ if len(model.coef_) > 1 else model.classes_[1:]):
             column = place.start + (value if head != "crisis" else 0)
             mix[:, column], offset[column] = coefficients[row], intercept[row]
-        missing = [place.start + value for value in range(len(LABELS[head])) if head != "crisis" and value not in model.classes_]
+        missing = [
+            place.start + value
+            for value in range(len(LABELS[head]))
+            if head != "crisis" and value not in model.classes_
+        ]
         offset[missing] = -10.0
     return Stack(mix[: scores.shape[1]], mix[scores.shape[1] :], offset)
 
@@ -196,7 +210,9 @@ def folds_of(group: NDArray[np.intp], *, folds: int = FOLDS) -> NDArray[np.intp]
     return shuffled[place]
 
 
-def out_of_fold(made: Design, labels: dict[Head, NDArray[np.intp]], fold: NDArray[np.intp], weight: Floats, progress: Progress) -> Floats:
+def out_of_fold(
+    made: Design, labels: dict[Head, NDArray[np.intp]], fold: NDArray[np.intp], weight: Floats, progress: Progress
+) -> Floats:
     """The raw numbers (n, 16) of each row from a first layer that did not see it."""
     scores = np.zeros((made.matrix.shape[0], WIDTH))
     count = int(fold.max()) + 1

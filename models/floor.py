@@ -4,8 +4,8 @@
 blank inside one, ``..`` a few words between, ``(my|her)`` may be missing. Both sides are folded, so diacritics may be typed or not. A rule does
 not fire where one of its *unless* phrases, or a negation just before, covers the place.
 
-A post costs little: each phrase has one anchor (its longest word), a token is looked up once, and only posts that
-hold an anchor are searched, only for the phrases of that anchor.
+A post costs little: a token is looked up once, and a phrase is searched only in a post that holds its anchor (its
+longest word) and its support (its second longest).
 """
 
 from __future__ import annotations
@@ -55,10 +55,39 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one token is to the floor: its folded words and the phrases it anchors."""
+    """What one token is to the floor: its folded words, the phrases it anchors or supports, and who hears it.
+
+    ``ears`` has a bit for each language of ``LANGUAGES`` with a phrase that it anchors.
+    """
 
     words: str
-    phrases: tuple[int, ...]
+    anchored: frozenset[int] = frozenset()
+    supported: frozenset[int] = frozenset()
+    ears: int = 0
+
+
+class _Words:
+    """Which phrases need a word, found by the word or by its beginning."""
+
+    def __init__(self) -> None:
+        self._whole: dict[str, set[int]] = {}
+        self._starts: dict[str, set[int]] = {}
+
+    def add(self, words: Sequence[str], phrase: int) -> None:
+        for word in words:
+            known = self._starts if word.endswith("*") else self._whole
+            known.setdefault(word.rstrip("*"), set()).add(phrase)
+
+    def phrases(self, words: Sequence[str]) -> frozenset[int]:
+        found: set[int] = set()
+        for word in words:
+            if word in self._whole:
+                found |= self._whole[word]
+            for length in range(2, len(word) + 1):
+                start = self._starts.get(word[:length])
+                if start is not None:
+                    found |= start
+        return frozenset(found)
 
 
 @cache
@@ -72,6 +101,16 @@ def spoken(language: str) -> tuple[str, ...]:
     if language == "und":
         return LANGUAGES
     return (language, "en") if language in LANGUAGES and language != "en" else ("en",)
+
+
+def _ear(language: str) -> int:
+    """The bit of a language."""
+    return 1 << LANGUAGES.index(language)
+
+
+def ears(language: str) -> int:
+    """The bits of the languages whose phrases are searched in a post of this language."""
+    return sum(_ear(heard) for heard in spoken(language))
 
 
 def _element(element: str, reach: int) -> tuple[str, tuple[str, ...]]:
@@ -92,16 +131,16 @@ def _listed(phrase: str, lists: Mapping[str, str]) -> str:
     return phrase
 
 
-def _compiled(phrase: str, language: str) -> tuple[str, tuple[str, ...]]:
-    """The pattern of a phrase over blank-separated words, and the alternatives of its anchor."""
+def _compiled(phrase: str, language: str) -> tuple[str, list[tuple[str, ...]]]:
+    """The pattern of a phrase over blank-separated words, and the words of its elements, the longest first."""
     built = ""
-    anchors: tuple[str, ...] = ()
+    needed: list[tuple[str, ...]] = []
     for element in _CONTRACTED.sub("", fold(phrase)).replace("'", " ").split():
         pattern, words = _element(element, _REACH.get(language, _USUAL_REACH))
         built += pattern
-        if words and min(map(len, words)) > (min(map(len, anchors)) if anchors else 0):
-            anchors = words
-    return built, anchors
+        if words:
+            needed.append(words)
+    return built, sorted(needed, key=lambda words: -min(map(len, words)))
 
 
 class Lexicon:
@@ -110,8 +149,8 @@ class Lexicon:
     def __init__(self, path: Path = LEXICON) -> None:
         self.rules: list[Rule] = []
         self.phrases: list[Phrase] = []
-        self._whole: dict[str, set[int]] = {}
-        self._starts: dict[str, set[int]] = {}
+        self._anchors, self._supports = _Words(), _Words()
+        self._alone: set[int] = set()
         self._entries: dict[str, Entry] = {}
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         self._lists = {
@@ -127,6 +166,10 @@ class Lexicon:
         }
         for number, rule in enumerate(content["rule"]):
             self._add(number, rule)
+        self._heard = {
+            language: frozenset(n for n, phrase in enumerate(self.phrases) if phrase.language in spoken(language))
+            for language in (*LANGUAGES, "und", "")
+        }
 
     def _add(self, number: int, rule: dict[str, object]) -> None:
         unless: dict[str, str] = {}
@@ -135,13 +178,17 @@ class Lexicon:
             if not isinstance(wordings, dict):
                 continue
             for phrase in wordings.get("match", ()):
-                built, anchors = _compiled(_listed(phrase, self._lists[language]), language)
-                for anchor in anchors:
-                    known = self._starts if anchor.endswith("*") else self._whole
-                    known.setdefault(anchor.rstrip("*"), set()).add(len(self.phrases))
+                built, needed = _compiled(_listed(phrase, self._lists[language]), language)
+                self._anchors.add(needed[0], len(self.phrases))
+                if len(needed) > 1:
+                    self._supports.add(needed[1], len(self.phrases))
+                else:
+                    self._alone.add(len(self.phrases))
                 self.phrases.append(Phrase(number, language, f"(?<= ){built}"))
             if wordings.get("unless"):
-                harmless = "|".join(_compiled(_listed(phrase, self._lists[language]), language)[0] for phrase in wordings["unless"])
+                harmless = "|".join(
+                    _compiled(_listed(phrase, self._lists[language]), language)[0] for phrase in wordings["unless"]
+                )
                 unless[language] = f"(?<= )(?:{harmless})"
         urgency: Literal["critical", "high"] = "critical" if rule["urgency"] == "critical" else "high"
         self.rules.append(Rule(str(rule["name"]), urgency, bool(rule["crisis"]), bool(rule.get("weak")), unless))
@@ -159,33 +206,30 @@ class Lexicon:
         if "@" in token or "/" in token or "www." in token.lower():
             masked = pieces(token)
             if HANDLE in masked or LINK in masked or MAIL in masked:
-                return Entry("", ())
+                return Entry("")
         words = _WORD.findall(_CONTRACTED.sub("", fold(token)))
-        found: set[int] = set()
-        for word in words:
-            if word in self._whole:
-                found |= self._whole[word]
-            for length in range(2, len(word) + 1):
-                start = self._starts.get(word[:length])
-                if start is not None:
-                    found |= start
         stop = [". "] if words and _STOP.search(token) else []
-        return Entry("".join(f"{word} " for word in words) + "".join(stop), tuple(sorted(found)))
+        anchored = self._anchors.phrases(words)
+        ears = 0
+        for number in anchored:
+            ears |= _ear(self.phrases[number].language)
+        spelled = "".join([*(f"{word} " for word in words), *stop])
+        return Entry(spelled, anchored, self._supports.phrases(words), ears)
 
     def search(self, post: Sequence[str], language: str) -> Iterator[tuple[int, str]]:
         """The number of each rule that fires on the tokens of a post, weak ones too, with its words as written."""
         entries = [self.entry(token) for token in post]
-        anchored = {number for entry in entries for number in entry.phrases}
-        if not anchored:
+        heard = self._heard.get(language, self._heard[""])
+        possible = frozenset[int]().union(*(entry.anchored for entry in entries if entry.anchored)) & heard
+        if not possible:
             return
-        heard = spoken(language)
-        text = ""
+        possible &= self._alone.union(*(entry.supported for entry in entries if entry.supported))
+        text = " " + "".join(entry.words for entry in entries)
         fired: set[int] = set()
-        for number in sorted(anchored):
+        for number in sorted(possible):
             phrase = self.phrases[number]
-            if phrase.language not in heard or phrase.rule in fired:
+            if phrase.rule in fired:
                 continue
-            text = text or " " + "".join(entry.words for entry in entries)
             for found in _ready(phrase.pattern).finditer(text):
                 if not self._harmless(phrase, text, found.start(), found.end()):
                     fired.add(phrase.rule)

@@ -9,7 +9,9 @@ from functools import lru_cache
 LINK, HANDLE, MAIL = "<link>", "<handle>", "<mail>"
 
 # NFKD leaves these letters whole; people type them with and without.
-_LETTERS = str.maketrans({"ı": "i", "ł": "l", "ß": "ss", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "’": "'", "‘": "'", "´": "'"})
+_LETTERS = str.maketrans(
+    {"ı": "i", "ł": "l", "ß": "ss", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "’": "'", "‘": "'", "´": "'"}
+)
 _LINK = re.compile(r"https?://|www\.|pic\.twitter\.com|\bt\.co/|\b[a-z0-9-]+\.(?:com|ly|it|co|de|net|org)/\S")
 _MAIL = re.compile(r"\w@\w[\w-]*\.\w")
 _HANDLE = re.compile(r"@\w")
@@ -63,5 +65,9 @@ def pieces(token: str) -> tuple[str, ...]:
 def _mask(piece: str) -> str:
     """Digits become zeros (their number, up to four, tells a price from a year from an order); long pieces are cut."""
     if piece[0].isdigit():
-        return "0" * min(len(piece), 4) if piece not in {"1", "2", "3", "4", "5", "24", "48", "112", "911", "999"} else piece
+        return (
+            "0" * min(len(piece), 4)
+            if piece not in {"1", "2", "3", "4", "5", "24", "48", "112", "911", "999"}
+            else piece
+        )
     return piece[:LONGEST_PIECE]

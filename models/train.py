@@ -90,11 +90,18 @@ def _chosen(labels: dict[Head, NDArray[np.intp]], kept: NDArray[np.bool_]) -> di
     return {head: label[kept] for head, label in labels.items()}
 
 
-def _slices(rows: Sequence[corpus.Row], final: NDArray[np.float64], labels: dict[Head, NDArray[np.intp]]) -> tuple[tuple[str, Measured], ...]:
+def _slices(
+    rows: Sequence[corpus.Row], final: NDArray[np.float64], labels: dict[Head, NDArray[np.intp]]
+) -> tuple[tuple[str, Measured], ...]:
     natural = np.array([row.natural for row in rows])
     authored = np.array([row.source == corpus.AUTHORED_SOURCE for row in rows])
     language = np.array([row.language for row in rows])
-    masks = {"all rows": np.ones(len(rows), np.bool_), "natural rate": natural, "labels": ~authored, "authored (hard)": authored}
+    masks = {
+        "all rows": np.ones(len(rows), np.bool_),
+        "natural rate": natural,
+        "labels": ~authored,
+        "authored (hard)": authored,
+    }
     masks |= {f"{spoken}": language == spoken for spoken in LANGUAGES}
     return tuple(
         (name, measure(probabilities(final[mask]), _chosen(labels, mask)))
@@ -117,12 +124,29 @@ def _manifest(found: corpus.Corpus, report: Report) -> dict[str, object]:
 def printed(report: Report, console: Console) -> None:
     """The report as a table, a line per slice."""
     table = Table(title=f"{report.version}: {report.rows} rows, out-of-fold, near-duplicates kept together")
-    for title in ("slice", "posts", "sentiment F1", "category F1", "urgency F1", "urgent AP", "urgent in top 5/10/20/30 %", "crisis AP", "crisis recall"):
+    for title in (
+        "slice",
+        "posts",
+        "sentiment F1",
+        "category F1",
+        "urgency F1",
+        "urgent AP",
+        "urgent in top 5/10/20/30 %",
+        "crisis AP",
+        "crisis recall",
+    ):
         table.add_column(title, justify="left" if title == "slice" else "right")
     for name, found in report.slices:
         depths = " ".join(f"{recall:.2f}" for recall in found.urgent_recall)
         figures = (found.sentiment_f1, found.category_f1, found.urgency_f1, found.urgent_ap)
-        table.add_row(name, str(found.posts), *(f"{figure:.3f}" for figure in figures), depths, f"{found.crisis_ap:.3f}", f"{found.crisis_recall:.2f}")
+        table.add_row(
+            name,
+            str(found.posts),
+            *(f"{figure:.3f}" for figure in figures),
+            depths,
+            f"{found.crisis_ap:.3f}",
+            f"{found.crisis_recall:.2f}",
+        )
     console.print(table)
 
 

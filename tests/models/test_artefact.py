@@ -39,7 +39,9 @@ def test_the_starter_is_small() -> None:
 
 def test_a_copy_loads_like_the_starter(copy: Path) -> None:
     text, language = ["where is my refund"], ["en"]
-    np.testing.assert_array_equal(models.load(copy).classify(text, language).urgency, models.load().classify(text, language).urgency)
+    np.testing.assert_array_equal(
+        models.load(copy).classify(text, language).urgency, models.load().classify(text, language).urgency
+    )
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -119,7 +121,9 @@ def test_equal_arrays_give_equal_bytes(tmp_path: Path) -> None:
     arrays, _ = artefact.read(artefact.STARTER)
     for name in ("one", "two"):
         artefact.save(tmp_path / name, arrays, {"version": "same"})
-    assert (tmp_path / "one" / artefact.MODEL_FILE).read_bytes() == (tmp_path / "two" / artefact.MODEL_FILE).read_bytes()
+    assert (tmp_path / "one" / artefact.MODEL_FILE).read_bytes() == (
+        tmp_path / "two" / artefact.MODEL_FILE
+    ).read_bytes()
 
 
 def test_skops_itself_reads_the_file_and_trusts_all_its_types() -> None:
@@ -134,4 +138,6 @@ def test_skops_itself_reads_the_file_and_trusts_all_its_types() -> None:
 
 def test_loading_and_classifying_import_no_scikit_learn() -> None:
     code = "import sys, models; models.load().classify(['hi'], ['en']); sys.exit(any(m.split('.')[0] in ('sklearn', 'skops', 'scipy') for m in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(models.__file__).parents[1]).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(models.__file__).parents[1]).returncode == 0
+    )

@@ -30,7 +30,9 @@ def trained(small: corpus.Corpus, tmp_path_factory: pytest.TempPathFactory) -> t
     return report, out, steps
 
 
-def test_a_model_of_few_posts_beats_chance_on_posts_it_did_not_see(trained: tuple[train.Report, Path, list[str]]) -> None:
+def test_a_model_of_few_posts_beats_chance_on_posts_it_did_not_see(
+    trained: tuple[train.Report, Path, list[str]],
+) -> None:
     report, _, _ = trained
     measured = dict(report.slices)["all rows"]
     assert measured.sentiment_f1 > 1 / 3
@@ -100,7 +102,10 @@ def test_the_queue_puts_a_likely_crisis_before_a_certain_question() -> None:
         row = np.array([[float(category == name) for name in models.CATEGORIES]])
         return {"crisis": np.array([[crisis]]), "category": row, "urgency": np.array([urgency])}
 
-    assert waiting_cost(answers(0.3, "complaint", (0.3, 0.3, 0.3, 0.1)))[0] > waiting_cost(answers(0.0, "question", (0, 0, 1, 0)))[0]
+    assert (
+        waiting_cost(answers(0.3, "complaint", (0.3, 0.3, 0.3, 0.1)))[0]
+        > waiting_cost(answers(0.0, "question", (0, 0, 1, 0)))[0]
+    )
 
 
 def test_recall_counts_the_wanted_among_the_first() -> None:

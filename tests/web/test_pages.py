@@ -180,7 +180,9 @@ def test_the_list_puts_what_burns_above_what_is_over(desk: Desk, ana: Browser) -
 def test_a_notice_that_was_not_delivered_says_why(desk: Desk, ana: Browser) -> None:
     incident = burning(desk)
     [notice] = desk.store.notices(incident)
-    desk.store.add_notice(replace(notice, id="another", channel="ops", sent_at=None, failed_at=NOW, error="ops is gone"))
+    desk.store.add_notice(
+        replace(notice, id="another", channel="ops", sent_at=None, failed_at=NOW, error="ops is gone")
+    )
     assert "not delivered: ops is gone" in ana.get(f"/incidents/{incident}").text
 
 
