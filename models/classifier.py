@@ -6,7 +6,7 @@ What a token adds to every head is summed up once, when the token is first met; 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,12 +92,13 @@ class _Table:
         self._weights = weights
         self.numbers: dict[str, int] = {}
         self._new: list[Token] = list(features.EDGES)
-        self._new_ears = [0, 0]
+        self.entries: list[floor.Entry] = [floor.Entry(""), floor.Entry("")]
         self._settled = 0
         self.rows = np.zeros((_ROOM, _ROW), np.float32)
         self.first = np.zeros(_ROOM, np.uint32)
         self.last = np.zeros(_ROOM, np.uint32)
         self.ears = np.zeros(_ROOM, np.uint8)
+        self.counted = np.zeros(_ROOM, np.bool_)
         self.settle()
 
     @property
@@ -109,7 +110,7 @@ class _Table:
         """The number of a new token; its row is there after ``settle``."""
         number = self.numbers[token] = self.size
         self._new.append(features.read(token))
-        self._new_ears.append(floor.lexicon().entry(token).ears)
+        self.entries.append(floor.lexicon().entry(token))
         return number
 
     def settle(self) -> None:
@@ -120,6 +121,7 @@ class _Table:
         while len(self.first) < self.size:
             self.rows, self.first = _doubled(self.rows), _doubled(self.first)
             self.last, self.ears = _doubled(self.last), _doubled(self.ears)
+            self.counted = _doubled(self.counted)
         here = slice(self._settled, self.size)
         rows = self.rows[here]
         words = np.array([number for token in new for number in token.words], np.uint32)
@@ -140,9 +142,10 @@ class _Table:
         rows[:, _COUNTS] = [features.dense_row(token) for token in new]
         self.first[here] = [token.first for token in new]
         self.last[here] = [token.last for token in new]
-        self.ears[here] = self._new_ears
+        self.ears[here] = [entry.ears for entry in self.entries[here]]
+        self.counted[here] = [bool(entry.anchored or entry.supported) for entry in self.entries[here]]
         self._settled = self.size
-        self._new, self._new_ears = [], []
+        self._new = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,29 @@ class _Read:
     final: Floats
     hits: list[tuple[Hit, ...]]
     fired: dict[int, floor.Fired]
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """The tokens of a batch that matter to the floor: ``ears`` (t,) who hears each, ``counted`` (t,) whether it matters."""
+
+    reading: Reading
+    ears: NDArray[np.uint8]
+    counted: NDArray[np.bool_]
+    entries: Sequence[floor.Entry]
+
+    def by_post(self, languages: Sequence[str]) -> Iterator[tuple[int, list[floor.Entry]]]:
+        """Each post with an anchor heard in its language, and the entries of its tokens that matter."""
+        listening = {language: floor.ears(language) for language in set(languages)}
+        heard = np.bitwise_or.reduceat(self.ears, self.reading.starts)
+        heard &= np.array([listening[language] for language in languages], np.uint8)
+        owners = self.reading.posts
+        places = np.flatnonzero(self.counted & (heard[owners] != 0))
+        posts, starts = np.unique(owners[places], return_index=True)
+        numbers = self.reading.numbers[places].tolist()
+        ends = [*starts.tolist()[1:], len(numbers)]
+        for post, start, end in zip(posts.tolist(), starts.tolist(), ends, strict=False):
+            yield post, [self.entries[number] for number in numbers[start:end]]
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -208,7 +234,7 @@ class Model:
             table.settle()
             rows = table.rows[reading.numbers]
             pair_numbers, places = features.neighbours(table.first, table.last, reading)
-            ears = table.ears[reading.numbers]
+            ears, counted, entries = table.ears[reading.numbers], table.counted[reading.numbers], table.entries
         weights = self._weights
         at, there = look_up(weights.words, pair_numbers)
         at, places = at[there], places[there]
@@ -232,20 +258,20 @@ class Model:
             + features.language_columns(languages) @ weights.languages
             + weights.bias
         )
-        hits, fired, flags = self._floor(posts, languages, np.bitwise_or.reduceat(ears, reading.starts))
+        hits, fired, flags = self._floor(posts, languages, _Counted(reading, ears, counted, entries))
         final = raw @ weights.mix + weights.offset + flags @ self._rules
         return _Read(posts, reading, rows, pairs, places, sums[:, _COUNTS], scale, final, hits, fired)
 
     def _floor(
-        self, posts: Sequence[Sequence[str]], languages: Sequence[str], ears: NDArray[np.uint8]
+        self, posts: Sequence[Sequence[str]], languages: Sequence[str], counted: _Counted
     ) -> tuple[list[tuple[Hit, ...]], dict[int, floor.Fired], Floats]:
         hits: list[tuple[Hit, ...]] = [()] * len(posts)
         fired: dict[int, floor.Fired] = {}
         flags = np.zeros((len(posts), len(self._rules)), np.float32)
-        listening = {language: floor.ears(language) for language in set(languages)}
-        heard = ears & np.array([listening[language] for language in languages], np.uint8)
-        for post in np.flatnonzero(heard).tolist():
-            found = floor.fired(posts[post], languages[post])
+        lexicon = floor.lexicon()
+        for post, entries in counted.by_post(languages):
+            possible = lexicon.possible(entries, languages[post])
+            found = tuple(lexicon.search(posts[post], possible)) if possible else ()
             if found:
                 fired[post], hits[post] = found, floor.hits_among(found)
                 flags[post, [number for number, _ in found]] = 1

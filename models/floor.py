@@ -216,15 +216,18 @@ class Lexicon:
         spelled = "".join([*(f"{word} " for word in words), *stop])
         return Entry(spelled, anchored, self._supports.phrases(words), ears)
 
-    def search(self, post: Sequence[str], language: str) -> Iterator[tuple[int, str]]:
-        """The number of each rule that fires on the tokens of a post, weak ones too, with its words as written."""
-        entries = [self.entry(token) for token in post]
+    def possible(self, entries: Sequence[Entry], language: str) -> frozenset[int]:
+        """The phrases whose anchor and support both stand among the tokens of a post; few posts have any."""
         heard = self._heard.get(language, self._heard[""])
-        possible = frozenset[int]().union(*(entry.anchored for entry in entries if entry.anchored)) & heard
-        if not possible:
-            return
-        possible &= self._alone.union(*(entry.supported for entry in entries if entry.supported))
-        text = " " + "".join(entry.words for entry in entries)
+        anchored = frozenset[int]().union(*[entry.anchored for entry in entries if entry.anchored]) & heard
+        if not anchored:
+            return anchored
+        return anchored & self._alone.union(*[entry.supported for entry in entries if entry.supported])
+
+    def search(self, post: Sequence[str], possible: frozenset[int]) -> Iterator[tuple[int, str]]:
+        """The number of each rule with one of these phrases in the post, weak rules too, and its words as written."""
+        entries = [self.entry(token) for token in post]
+        text = " " + "".join([entry.words for entry in entries])
         fired: set[int] = set()
         for number in sorted(possible):
             phrase = self.phrases[number]
@@ -266,7 +269,8 @@ def lexicon() -> Lexicon:
 
 def fired(post: Sequence[str], language: str) -> Fired:
     """The number of each rule that fires on the tokens of a post, weak ones too, and the words that made it fire."""
-    return tuple(lexicon().search(post, language))
+    possible = lexicon().possible([lexicon().entry(token) for token in post], language)
+    return tuple(lexicon().search(post, possible)) if possible else ()
 
 
 def hits_among(found: Fired) -> tuple[Hit, ...]:
