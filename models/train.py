@@ -22,6 +22,12 @@ from models.outcome import Head
 
 VERSION = "starter-2026-11-25"
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops", "vaderSentiment")
+LICENCES = {
+    "triage_labels": "labels ours; texts of public sets, most without a stated licence, not part of the project",
+    "authored": "ours, the project's licence",
+    "vaderSentiment": "MIT",
+}
+CALIBRATED_FOR = "the rates of the training rows; gaps at the natural rate under out_of_fold, 'natural rate'"
 SMALLEST_SLICE = 50
 """Posts a slice must have to be reported: below, a figure says nothing."""
 
@@ -116,6 +122,8 @@ def _manifest(found: corpus.Corpus, report: Report) -> dict[str, object]:
         "rows": report.rows,
         "complete": report.complete,
         "data": [{"file": name, "sha256": digest, "rows": count} for name, digest, count in found.files],
+        "licences": LICENCES,
+        "calibrated_for": CALIBRATED_FOR,
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
         "out_of_fold": {name: asdict(measured) for name, measured in report.slices},
     }
