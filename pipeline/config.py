@@ -152,10 +152,10 @@ class Weights(_Settings):
     request: Weight = 3.0
     question: Weight = 2.0
     other: Weight = 0.2
-    critical: Weight = 6.0
-    high: Weight = 3.0
+    critical: Weight = 10.0
+    high: Weight = 8.0
     normal: Weight = 1.0
-    low: Weight = 0.3
+    low: Weight = 0.1
     crisis_lane: Annotated[float, Field(gt=0, le=1)] = 0.35
     grave: Annotated[float, Field(gt=0, le=1)] = 0.8
     handling_minutes: Minutes = 6.0
