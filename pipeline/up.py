@@ -25,6 +25,7 @@ from pipeline.errors import ConfigError, StoreUnavailable
 from pipeline.ports import Store
 from pipeline.processes import POLL, Supervisor, end_remembered
 
+PASSWORDS = Path("airflow", "passwords.json")  # in home
 REPOSITORY = Path(__file__).resolve().parent.parent
 AIRFLOW_PORT = 8680
 PORTS_TRIED = 50
@@ -81,7 +82,7 @@ def _serve(supervisor: Supervisor, config: settings.Config, *, pages_port: int, 
         if not _answers(supervisor, "127.0.0.1", airflow_port, "/api/v2/monitor/health"):
             return _failed(supervisor, "api-server")
         supervisor.start("scheduler", *airflow, "scheduler", "--skip-serve-logs")
-        say(f"airflow   http://127.0.0.1:{airflow_port} (admin; the password is in {config.home}/airflow/*.generated)")
+        say(f"airflow   http://127.0.0.1:{airflow_port} (admin; the password is in {config.home / PASSWORDS})")
         return _watch(supervisor, store, since=started)
 
 
@@ -162,6 +163,7 @@ def _environment(config_path: Path, config: settings.Config, *, address: str, ai
     """What the parts need to know; facts about Airflow on a small machine are beside each setting."""
     home = config.home / "airflow"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)  # Airflow keeps its password and sessions there
+    _secret(config.home / PASSWORDS, form='{"admin": "%s"}')  # one that Airflow makes stands in its log
     api = f"http://127.0.0.1:{airflow_port}"
     airflow = {
         "API__HOST": "127.0.0.1",
@@ -174,6 +176,7 @@ def _environment(config_path: Path, config: settings.Config, *, address: str, ai
         "CORE__EXECUTION_API_SERVER_URL": f"{api}/execution/",
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__LOAD_EXAMPLES": "False",
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(config.home / PASSWORDS),
         "CORE__PARALLELISM": "3",  # with more, SQLite as Airflow's database ends in "database is locked"
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
@@ -199,14 +202,14 @@ def _environment(config_path: Path, config: settings.Config, *, address: str, ai
     }
 
 
-def _secret(path: Path) -> str:
-    """A random secret of this installation, made once, readable by its owner alone."""
+def _secret(path: Path, *, form: str = "%s") -> str:
+    """The text of a file with a random secret of this installation, made once, readable by its owner alone."""
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
         return path.read_text(encoding="ascii")
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(64))
+        file.write(form % secrets.token_urlsafe(64))
     return path.read_text(encoding="ascii")
 
 

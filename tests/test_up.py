@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -149,6 +150,9 @@ def test_posts_become_an_incident_and_a_second_start_repeats_nothing(config: Pat
     assert len(everybody) >= 4
     assert run.end() == 0
     assert running(everybody) == []
+    home = config.parent / "home"
+    password = json.loads((home / "airflow" / "passwords.json").read_text())["admin"]
+    assert not [path for path in (home / "logs").iterdir() if password in path.read_text()]
 
     runs = listened(config)
     again = start()
@@ -205,8 +209,8 @@ def test_secrets_are_this_installation_s_own_and_for_its_owner_alone(config: Pat
     run.line("pages")
     assert run.end() == 0
     airflow = config.parent / "home" / "airflow"
-    secrets = [airflow / "jwt.secret", airflow / "api.secret"]
-    assert [oct(path.stat().st_mode & 0o777) for path in secrets] == ["0o600", "0o600"]
+    secrets = [airflow / "jwt.secret", airflow / "api.secret", airflow / "passwords.json"]
+    assert [oct(path.stat().st_mode & 0o777) for path in secrets] == ["0o600"] * 3
     assert len(secrets[0].read_bytes()) >= 64
     assert not [path for path in secrets if path.read_text() in run.said]
     assert oct(airflow.stat().st_mode & 0o777) == oct(0o700)

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pipeline.collect import Collected, collect, parse_batch
-from pipeline.landing import LandingZone
-
 from pipeline.domain import Batch, Cursor, DeadLetter, Gap, Mention, Page, Query, Raw, Window
+from pipeline.landing import LandingZone
 from pipeline.ports import Source
 from tests.contracts.sources.drivers import Driver
 from tests.contracts.sources.fake_server import Post
