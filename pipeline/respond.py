@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pipeline.domain import Event, EventKind, Incident, Resolution, Ticket
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, Conflict
 from pipeline.ports import Incidents, Tickets
+
+TRIES = 5  # of one act on an incident: watch writes once a minute, so losing twice in a row is rare already
 
 
 def claim(store: Tickets, ticket_id: str, responder: str, *, minutes: float, now: datetime) -> Ticket:
@@ -44,21 +48,46 @@ def undo(store: Tickets, event_id: int, responder: str, *, now: datetime) -> Tic
 
 def acknowledge(store: Incidents, incident_id: str, responder: str, *, now: datetime) -> Incident:
     """Say that somebody has the incident; the first who says so keeps it."""
-    incident = store.incident(incident_id)
-    if incident.acknowledged_by is not None:
-        return incident
     who = _somebody(responder)
     said = Event(id=0, at=now, actor=who, kind=EventKind.ACKNOWLEDGED, subject=incident_id)
-    return store.save_incident(replace(incident, acknowledged_by=who, acknowledged_at=now), event=said)
+
+    def change(incident: Incident) -> Incident:
+        taken = incident.acknowledged_by is not None
+        return incident if taken else replace(incident, acknowledged_by=who, acknowledged_at=now)
+
+    return _changed(store, incident_id, change, said)
 
 
 def close(store: Incidents, incident_id: str, responder: str, *, note: str = "", now: datetime) -> Incident:
-    """End an incident by hand."""
-    incident = store.incident(incident_id)
-    if incident.closed_at is not None:
-        return incident
+    """End an incident by hand; raises ``Conflict`` when it got worse in this very moment: nobody has seen that yet."""
+    seen = store.incident(incident_id).severity
     said = Event(id=0, at=now, actor=_somebody(responder), kind=EventKind.CLOSED, subject=incident_id, note=note)
-    return store.save_incident(replace(incident, closed_at=now), event=said)
+
+    def change(incident: Incident) -> Incident:
+        if incident.closed_at is not None:
+            return incident
+        if incident.severity > seen:
+            raise Conflict(f"{incident_id} has just got worse (severity {incident.severity}, was {seen}); look again")
+        return replace(incident, closed_at=now)
+
+    return _changed(store, incident_id, change, said)
+
+
+def _changed(store: Incidents, incident_id: str, change: Callable[[Incident], Incident], said: Event) -> Incident:
+    """The incident as changed and saved, or as it is where nothing is left to change.
+
+    What ``watch`` adds in the same moment takes nothing away from what a person decided: it is read and decided again.
+    """
+
+    def once() -> Incident:
+        incident = store.incident(incident_id)
+        changed = change(incident)
+        return incident if changed == incident else store.save_incident(changed, event=said)
+
+    for _ in range(TRIES - 1):
+        with suppress(Conflict):
+            return once()
+    return once()
 
 
 def _somebody(responder: str) -> str:
