@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from pipeline.ports import Notices, Notifier
 from pipeline.redact import redact
 
 SENDING = timedelta(minutes=2)  # a try that has not reported back after this long died: it is made again
+PATIENCE = timedelta(minutes=1)  # of one run with one channel: the next minute's run goes on with a slow one
 BACKOFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 QUOTES = 3
 QUOTE_LENGTH = 200
@@ -103,10 +105,11 @@ def deliver(
     notifiers: Mapping[str, Notifier], *, store: Notices, clock: Callable[[], datetime], limit: int = 100
 ) -> Delivered:
     """Send what is due, at most ``limit`` a channel. A try is recorded before it is made, so a crash in it is seen and
-    made again: at least once, with the same id, by which a receiver knows a repeat. A channel that is down is not asked
-    again in this run: its time limits must not add up while others wait."""
+    made again: at least once, with the same id, by which a receiver knows a repeat. A channel that is down or slow is
+    not asked again in this run: its time limits must not add up while others wait."""
     sent = failed = 0
     down: set[str] = set()
+    spent: defaultdict[str, timedelta] = defaultdict(timedelta)
     for notice in store.due_notices(clock(), limit=limit):
         if notice.channel in down:
             continue
@@ -116,7 +119,8 @@ def deliver(
             continue
         outcome = _attempt(taken, notifiers, now)
         store.save_notice(outcome)
-        if outcome.retry_at is not None:
+        spent[notice.channel] += clock() - now
+        if outcome.retry_at is not None or spent[notice.channel] > PATIENCE:
             down.add(notice.channel)
         sent += outcome.sent_at is not None
         failed += outcome.sent_at is None

@@ -14,6 +14,7 @@ from pipeline.escalate import deliver, message, notices_for, reason_for
 from pipeline.notifiers.console import ConsoleNotifier
 from pipeline.stores.sqlite import SqliteStore
 from tests.factories import FIRE, NOW, incident, score, scored
+from tests.fakes import Clock
 
 POST = scored(
     "1", "it caught fire, call me on +44 20 7946 0958", given=score("complaint", "critical", 0.9, rules=(FIRE,))
@@ -166,6 +167,23 @@ def test_a_channel_that_is_down_is_asked_once_a_run_and_keeps_no_other_waiting(s
     assert (done.sent, done.failed, len(asked), len(console.heard)) == (1, 1, 1, 1)
     waiting = [notice for notice in store.notices() if notice.channel == "ops" and notice.attempts == 0]
     assert [notice.retry_at for notice in waiting] == [None] * 3
+
+
+def test_a_channel_that_answers_slowly_is_left_for_the_next_run_and_keeps_no_other_waiting(store):
+    for number in range(3):
+        store.add_notice(replace(store.notices()[0], id=f"a more {number}", channel="ops"))
+    clock = Clock()
+
+    class Slow(Recorder):
+        def notify(self, notice):
+            super().notify(notice)
+            clock.later(seconds=40)
+
+    console, ops = Recorder(), Slow("ops")
+    deliver({"console": console, "ops": ops}, store=store, clock=clock)
+    assert (len(ops.heard), len(console.heard)) == (2, 1)
+    deliver({"console": console, "ops": ops}, store=store, clock=clock)
+    assert (len(ops.heard), len(console.heard)) == (4, 1)
 
 
 def test_two_that_deliver_at_once_send_a_notice_once(store):

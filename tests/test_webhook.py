@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
 
 import pytest
 from pydantic import SecretStr
@@ -19,6 +21,7 @@ from pipeline.errors import ChannelRefused, ChannelUnavailable, ConfigError
 from pipeline.notifiers.webhook import WebhookNotifier
 from tests.factories import NOW
 
+HEAD = b"HTTP/1.1 200 OK\r\n" + b"x-more: yes\r\n" * 1000
 KEY = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, sharp").decode()
 NOTICE = Notice(
     id="incident opened|brightly-fire|severity 3|ops",
@@ -41,9 +44,9 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.status, self.headers, self.hang = 204, {}, threading.Event()
         self.hang.set()
-        self.drips = False
+        self.drips: bytes | None = None
         self.got: list[tuple[dict[str, str], bytes]] = []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def url(self) -> str:
@@ -57,13 +60,24 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
         self.server.hang.wait(5)
+        if self.server.drips == HEAD:
+            return self.drip()
         self.send_response(self.server.status)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        while self.server.drips:
-            self.wfile.write(b".")
-            time.sleep(0.05)
+        self.drip()
+
+    def drip(self):
+        """A byte at a time, for ever."""
+        for byte in cycle(self.server.drips or b""):
+            if self.server.drips is None:
+                break
+            try:
+                self.wfile.write(bytes([byte]))
+            except OSError:  # whom it was for has left
+                break
+            time.sleep(0.01)
 
     def log_message(self, *_):
         """Keep the test output clean."""
@@ -74,7 +88,7 @@ def receiver():
     server = Receiver()
     yield server
     server.hang.set()
-    server.drips = False
+    server.drips = None
     server.shutdown()
     server.server_close()
 
@@ -122,12 +136,26 @@ def test_a_retry_after_that_is_no_sane_number_leaves_the_pace_to_us(receiver, wa
     assert caught.value.retry_at is None
 
 
-def test_an_answer_that_never_ends_is_not_waited_for(receiver):
-    receiver.status, receiver.drips = 200, True
-    done = threading.Event()
-    sending = threading.Thread(target=lambda: (notifier(receiver).notify(NOTICE), done.set()), daemon=True)
-    sending.start()
-    assert done.wait(5)
+@pytest.mark.timeout(20)
+def test_an_answer_whose_body_never_ends_is_not_waited_for(receiver):
+    receiver.status, receiver.drips = 200, b"."
+    notifier(receiver, timeout=60).notify(NOTICE)
+    assert len(receiver.got) == 1
+
+
+@pytest.mark.timeout(20)
+def test_an_answer_whose_headers_never_end_is_given_up_at_the_deadline_and_tried_again(receiver):
+    receiver.drips = HEAD
+    with pytest.raises(ChannelUnavailable, match=r"did not answer within 0\.5 s"):
+        notifier(receiver).notify(NOTICE)
+
+
+def test_a_notice_leaves_from_within_an_event_loop_too(receiver):
+    async def inside():
+        notifier(receiver).notify(NOTICE)
+
+    asyncio.run(inside())
+    assert len(receiver.got) == 1
 
 
 def test_a_redirect_is_not_followed(receiver):
@@ -138,7 +166,7 @@ def test_a_redirect_is_not_followed(receiver):
 
 def test_a_receiver_that_hangs_or_is_gone_is_tried_again(receiver):
     receiver.hang.clear()
-    with pytest.raises(ChannelUnavailable, match="ReadTimeout"):
+    with pytest.raises(ChannelUnavailable, match="did not answer"):
         notifier(receiver).notify(NOTICE)
     receiver.hang.set()
     with pytest.raises(ChannelUnavailable, match="ConnectError"):

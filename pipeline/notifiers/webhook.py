@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ipaddress
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -77,22 +79,32 @@ class WebhookNotifier:
             "webhook-signature": Webhook(self.key.get_secret_value()).sign(message_id, now, body),
         }
         try:
-            # No redirects: the signed text goes to the address that was checked, or nowhere.
-            # The answer's body is never read: time limits are per read, so a receiver could drip it for ever.
-            with httpx.stream(
-                "POST",
-                self.settings.url,
-                content=body.encode(),
-                headers=headers,
-                timeout=self.settings.timeout,
-                follow_redirects=False,
-                trust_env=not self.settings.allow_private,
-            ) as answer:
-                self._judge(answer, now)
+            # A thread of its own, because the caller's may already run an event loop. httpx bounds each read, so a
+            # receiver that drips a byte a second would hold us for ever; cancelling a task bounds the whole.
+            with ThreadPoolExecutor(max_workers=1) as thread:
+                thread.submit(asyncio.run, self._post(body, headers, now)).result()
         except httpx.InvalidURL as error:
             raise ChannelRefused(f"channel {self.name!r}: its url is not valid") from error
+        except TimeoutError as error:
+            late = f"channel {self.name!r}: {self._host} did not answer within {self.settings.timeout:g} s"
+            raise ChannelUnavailable(late) from error
         except httpx.HTTPError as error:
             raise ChannelUnavailable(f"channel {self.name!r}: {type(error).__name__} at {self._host}") from error
+
+    async def _post(self, body: str, headers: Mapping[str, str], now: datetime) -> None:
+        """Send, and judge the answer by its head alone: its body may have no end."""
+        client = httpx.AsyncClient(
+            timeout=None,  # noqa: S113 - the deadline is for the whole
+            follow_redirects=False,  # the signed text goes to the address that was checked, or nowhere
+            trust_env=not self.settings.allow_private,
+        )
+        content = body.encode()
+        async with (
+            asyncio.timeout(self.settings.timeout),
+            client,
+            client.stream("POST", self.settings.url, content=content, headers=headers) as answer,
+        ):
+            self._judge(answer, now)
 
     @property
     def _host(self) -> str:
