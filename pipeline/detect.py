@@ -10,7 +10,7 @@ from hashlib import sha256
 from textwrap import shorten
 
 from pipeline.config import Weights
-from pipeline.domain import Incident, Part, ScoredMention, Urgency
+from pipeline.domain import Incident, Part, ScoredMention
 from pipeline.redact import redact
 from pipeline.text import fold
 
@@ -68,7 +68,7 @@ def detect(
 
 def cause_of(item: ScoredMention, weights: Weights) -> str | None:
     """What an incident of this post would be about: its gravest rule, or its model's alarm; ``None`` if it is not grave."""
-    rules = [hit for hit in item.score.rules if hit.crisis and hit.urgency is Urgency.CRITICAL]
+    rules = [hit for hit in item.score.rules if hit.grave]
     if rules:
         return rules[0].rule
     return "grave post" if item.score.crisis >= weights.grave else None

@@ -257,7 +257,7 @@ class Incidents(Protocol):
     """Incidents, one per cause while it lasts."""
 
     def grave_mentions(self, *, since: datetime, crisis: float, limit: int = 500) -> list[ScoredMention]:
-        """Originals posted and collected since then, with P(crisis) at or above ``crisis`` or a critical floor rule, that
+        """Originals posted and collected since then, with P(crisis) at or above ``crisis`` or a grave floor rule, that
         no incident holds yet, first heard first: a storm about one brand keeps no other waiting for good."""
 
     def incident_posts(self, ids: Iterable[str]) -> dict[str, list[ScoredMention]]:

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import respond
 from pipeline.config import parse
+from pipeline.detect import FRESH
 from pipeline.domain import Filters, IncidentState, Lane, Priority, Resolution, Status
 from pipeline.errors import AlreadyClaimed, StoreRefused
 from pipeline.flows import Tocsin, detect_incidents, listen, triage, watch, write_notices
@@ -291,6 +292,17 @@ def test_a_storm_about_one_brand_hides_no_other(world, monkeypatch):
     watch(world.tocsin)
     (incident,) = world.store.incidents()
     assert (incident.posts, incident.people) == (5, 5)
+
+
+def test_every_grave_post_is_asked_for_until_an_incident_holds_it_and_never_again(world):
+    """What ``grave_mentions`` gives and ``detect`` refuses would come back each minute, and crowd others out."""
+    world.classifier.rules |= {"in ten minutes": ("deadline", "critical", False), "soon": ("danger", "high", True)}
+    texts = ("on fire", "in ten minutes", "soon", "broke!!!", "in ten minutes!!!", "open?")
+    world.hears(*({"text": f"brightly {text}", "author": f"p{n}"} for n, text in enumerate(texts)))
+    asked = {"since": world.clock() - FRESH, "crisis": CONFIG.weights.grave}
+    assert {item.mention.id for item in world.store.grave_mentions(**asked)} == {"x:1", "x:4", "x:5"}
+    watch(world.tocsin)
+    assert world.store.grave_mentions(**asked) == []
 
 
 def test_posts_are_read_again_only_for_incidents_with_something_to_tell(world, monkeypatch):

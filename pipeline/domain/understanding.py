@@ -83,6 +83,11 @@ class Hit:
     crisis: bool
     words: str
 
+    @property
+    def grave(self) -> bool:
+        """Whether it opens an incident by itself: a danger, and one that cannot wait."""
+        return self.crisis and self.urgency is Urgency.CRITICAL
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:

@@ -156,7 +156,7 @@ class SqliteMentions:
             return dict(rows.fetchall())
 
     def grave_mentions(self, *, since: datetime, crisis: float, limit: int = 500) -> list[ScoredMention]:
-        """Originals posted and collected since then, with P(crisis) at or above ``crisis`` or a critical floor rule, that
+        """Originals posted and collected since then, with P(crisis) at or above ``crisis`` or a grave floor rule, that
         no incident holds yet; first heard first, of those the newest. The brand's own posts are none of them.
         """
         with self._database.read() as connection:

@@ -107,7 +107,7 @@ def mention_row(item: ScoredMention) -> Row:
         mention.conversation, mention.in_reply_to, mention.repost_of, mention.tagged, mention.own, mention.fold,
         _whole(mention.likes), _whole(mention.reposts), _whole(mention.replies),
         _probabilities(score), _rules_json(score.rules), _signals_json(score.signals), score.crisis, score.model, score.degraded, score.category_label.value,
-        any(hit.urgency is Urgency.CRITICAL for hit in score.rules),
+        any(hit.grave for hit in score.rules),
     )  # fmt: skip
 
 

@@ -198,12 +198,14 @@ def test_a_reply_before_a_customers_post_does_not_take_the_conversation_from_the
 
 def test_grave_mentions_are_dangerous_originals_by_other_people_newest_first(store: Store) -> None:
     grave = score(crisis=0.9)
-    critical = Hit(rule="outage", urgency=Urgency.CRITICAL, crisis=False, words="down for everybody")
+    outage = Hit(rule="outage", urgency=Urgency.CRITICAL, crisis=True, words="down for everybody")
+    deadline = Hit(rule="deadline", urgency=Urgency.CRITICAL, crisis=False, words="in ten minutes")  # opens no incident
     store.add_mentions(
         [
             scored("likely", given=grave, collected_at=ago(5), posted_at=ago(8)),
             scored("exactly", given=score(crisis=0.8), collected_at=ago(5), posted_at=ago(7)),
-            scored("rule", given=score(rules=(critical,)), collected_at=ago(5), posted_at=ago(6)),
+            scored("rule", given=score(rules=(outage,)), collected_at=ago(5), posted_at=ago(6)),
+            scored("soon", given=score(rules=(deadline,)), collected_at=ago(5)),
             scored("calm", collected_at=ago(5)),
             scored("high", given=score(rules=(Hit(rule="r", urgency=Urgency.HIGH, crisis=False, words="w"),))),
             scored("repeat", given=grave, fold="x:likely", collected_at=ago(5)),
