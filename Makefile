@@ -19,6 +19,7 @@ run: .venv/run.stamp ## start everything on this machine, with the demo
 
 test: .venv/dev.stamp ## every test
 	@bash tests/chromium.sh
+	@bash tests/elasticsearch.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 check: lint types .venv/dev.stamp ## lint, types, import contracts, a short crash storm

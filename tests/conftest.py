@@ -19,7 +19,9 @@ os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).resolve().parent.p
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 for _variable in [
-    name for name in os.environ if name.startswith("TOCSIN_") and name not in {"TOCSIN_SHARED", "TOCSIN_CHROMIUM"}
+    name
+    for name in os.environ
+    if name.startswith("TOCSIN_") and name not in {"TOCSIN_SHARED", "TOCSIN_CHROMIUM", "TOCSIN_TEST_ELASTICSEARCH_URL"}
 ]:
     del os.environ[_variable]
 
