@@ -11,6 +11,7 @@ from pipeline.domain import Incident, Notice, Reason, ScoredMention
 from pipeline.errors import ChannelRefused, ChannelUnavailable, ConfigError
 from pipeline.ports import Notices, Notifier
 from pipeline.redact import redact
+from pipeline.wording import counted
 
 SENDING = timedelta(minutes=2)  # a try that has not reported back after this long died: it is made again
 PATIENCE = timedelta(minutes=1)  # of one run with one channel: the next minute's run goes on with a slow one
@@ -94,11 +95,6 @@ def message(incident: Incident, posts: Sequence[ScoredMention], *, reason: Reaso
     model = worst[0].score.model if worst else ""
     lines.append(f"{reason} · model {model} · why: {address.rstrip('/')}/incidents/{incident.id}")
     return subject, "\n".join(lines)
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """``counted(1, "post") == "1 post"``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def deliver(

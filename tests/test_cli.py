@@ -163,7 +163,7 @@ def test_a_search_finds_words_in_any_form_and_leaves_exclusions_out(heard):
 
 
 def test_coverage_begins_with_the_sentence(config):
-    assert "file, query 'brightly': never read" in call("coverage", "--config", config).out
+    assert "file, query “brightly”: never read; the next run reads it." in call("coverage", "--config", config).out
     call("run", "--config", config)
     out = call("coverage", "--config", config).out
     assert re.match(r"Everything up to [\d: -]+ UTC has been read\.\n", out)

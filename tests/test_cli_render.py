@@ -7,14 +7,16 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.cli.listening import listened, outcome, sentence, sparkline, with_unread_pairs
-from pipeline.cli.render import ago, counted, due, iso, one_line, plain, print_table, shown, span
+from pipeline.cli.listening import outcome, sentence, sparkline
+from pipeline.cli.render import ago, due, iso, one_line, plain, print_table, shown, span
 from pipeline.cli.running import columns_of
 from pipeline.cli.scoring import parse
 from pipeline.cli.tickets import arithmetic, probabilities, state_of
-from pipeline.domain import Coverage, Cursor, Gap, Notice, Reason, Resolution, Urgency
+from pipeline.domain import Notice, Reason, Resolution, Urgency
 from pipeline.errors import ConfigError
+from pipeline.hearing import Answer, Unheard
 from pipeline.prioritise import prioritise
+from pipeline.wording import counted
 from tests.factories import FIRE, NOW, scored
 from tests.factories import score as a_score
 
@@ -117,51 +119,24 @@ def test_columns_are_given_one_by_one_or_with_commas():
 # --- coverage -----------------------------------------------------------------------------------------------------
 
 
-def _heard(query="kestrel", *, minutes=2, **changes):
-    cursor = {"source": "x", "query": query, "succeeded_at": NOW - timedelta(minutes=minutes)} | changes.pop(
-        "cursor", {}
-    )
-    return Coverage(cursor=Cursor(**cursor), received=3, **changes)
+def test_the_sentence_of_coverage_is_one_line_when_all_is_read():
+    assert sentence(Answer(until=NOW), NOW) == "Everything up to 10:00 UTC has been read."
 
 
-def _gap(**changes):
-    values = {"id": "g", "source": "x", "query": "kestrel", "newer_than": "1", "older_than": "9", "opened_at": NOW}
-    times = {"since": NOW - timedelta(hours=2), "until": NOW - timedelta(hours=1), "reason": "page budget of 10 used"}
-    return Gap(**values | times | changes)
+def test_the_sentence_of_coverage_names_what_is_not_read():
+    missing = Unheard(where="x, query “kestrel”", what="never read", then="the next run reads it")
+    lines = sentence(Answer(until=NOW, unheard=(missing,)), NOW).splitlines()
+    assert lines == [
+        "Everything up to 10:00 UTC has been read, except (times in UTC):",
+        "  x, query “kestrel”: never read; the next run reads it.",
+    ]
+    lost = Unheard(where="x", what="1 interval lost for good")
+    assert sentence(Answer(unheard=(lost,)), NOW) == ("Not everything has been read:\n  x: 1 interval lost for good.")
 
 
-def test_when_all_is_read_coverage_says_until_when():
-    heard = [_heard(minutes=2), _heard("nordwing", minutes=5)]
-    assert sentence(heard, NOW) == "Everything up to 09:55 UTC has been read."
-
-
-def test_an_open_gap_is_said_with_its_interval_and_reason():
-    said = sentence([_heard(open_gaps=(_gap(),))], NOW)
-    assert said == "x, query 'kestrel': 08:00 UTC to 09:00 UTC unread (page budget of 10 used); the next runs read it."
-
-
-def test_an_error_is_said_with_since_when_and_when_it_is_tried_again():
-    trouble = {"error": "X answers 429", "retry_at": NOW + timedelta(minutes=9)}
-    said = sentence([_heard(minutes=30, cursor=trouble)], NOW)
-    assert said == "x, query 'kestrel': nothing read since 09:30 UTC (X answers 429); tried again in 9 min."
-
-
-def test_what_no_run_has_tried_is_not_called_read():
-    heard = with_unread_pairs([_heard()], [("x", "kestrel"), ("x", "lumiva")])
-    assert "x, query 'lumiva': never read" in sentence(heard, NOW)
-
-
-def test_what_is_no_longer_listened_to_does_not_hold_the_sentence_back():
-    stale = _heard("import", minutes=5000)
-    assert listened([_heard(), stale], [("x", "kestrel")]) == [_heard()]
-    waits = _heard("import", minutes=5000, pending_batches=1)
-    assert listened([_heard(), waits], [("x", "kestrel")]) == [_heard(), waits]
-
-
-def test_lost_intervals_and_waiting_batches_are_never_silent():
-    said = sentence([_heard(lost_gaps=1, pending_batches=2)], NOW)
-    assert "1 interval lost for good" in said
-    assert "2 landed batches not triaged yet" in said
+def test_a_long_list_of_what_is_not_read_is_cut_and_counted():
+    lines = sentence(Answer(unheard=(Unheard(where="x", what="never read"),) * 13), NOW).splitlines()
+    assert (len(lines), lines[-1]) == (12, "  … and 3 more, in the table")
 
 
 def test_a_sparkline_is_full_at_its_highest():

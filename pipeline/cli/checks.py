@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from pipeline.cli.frame import WRONG, ConfigOption, JsonOption, config_of, fail
-from pipeline.cli.render import counted, print_json, print_table
+from pipeline.cli.render import print_json, print_table
 from pipeline.errors import ConfigError, TocsinError
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     from pipeline.config import Config, SourceSettings

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
+from pipeline import hearing
 from pipeline.cli.frame import ConfigOption, JsonOption, LimitOption, assembled
-from pipeline.cli.render import ago, counted, due, one_line, plain, print_json, print_table, shown, span
-from pipeline.domain import Coverage, Cursor, Gap
+from pipeline.cli.render import ago, due, one_line, plain, print_json, print_table, shown, span
+from pipeline.domain import Coverage
+from pipeline.wording import counted, day_clock
 
 if TYPE_CHECKING:
     from pipeline.domain import Incident, Notice
 
+_MOST = 10  # lines of what is unread; the table has all of it
+_UTC = ZoneInfo("UTC")
 _BARS = "·▁▂▃▄▅▆▇█"  # an hour without posts is seen as well
 
 
@@ -28,12 +33,13 @@ def coverage(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOpti
     tocsin = assembled(ctx, config)
     now = tocsin.clock()
     pairs = tocsin.config.pairs()
-    heard = with_unread_pairs(tocsin.store.coverage(now), pairs)
+    known = tocsin.store.coverage(now)
+    heard = hearing.with_unread_pairs(known, pairs)
     if as_json:
         for one in heard:
             print_json(one)
         return
-    print(sentence(listened(heard, pairs), now))
+    print(shown(sentence(hearing.answer(known, pairs, now, _UTC), now)))
     if not heard:
         return
     print_table(
@@ -44,54 +50,18 @@ def coverage(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOpti
     )
 
 
-def with_unread_pairs(heard: Sequence[Coverage], pairs: Sequence[tuple[str, str]]) -> list[Coverage]:
-    """What the store knows, and an empty line for each configured pair that no run has tried."""
-    known = {(one.cursor.source, one.cursor.query) for one in heard}
-    unread = [Coverage(cursor=Cursor(source=s, query=q), received=0) for s, q in pairs if (s, q) not in known]
-    return [*heard, *unread]
-
-
-def listened(heard: Sequence[Coverage], pairs: Sequence[tuple[str, str]]) -> list[Coverage]:
-    """What is listened to now; imports and what is no longer configured count only while something of it waits."""
-    return [one for one in heard if (one.cursor.source, one.cursor.query) in pairs or one.pending_batches]
-
-
-def sentence(heard: Sequence[Coverage], now: datetime) -> str:
+def sentence(answer: hearing.Answer, now: datetime) -> str:
     """The whole of it in a line or a few: until when everything is read, or what is not."""
-    if not heard:
+    if answer == hearing.Answer():
         return "Nothing is listened to: add a [[query]] and a [[source]] to tocsin.toml."
-    unread = [line for one in heard for line in _unread(one, now)]
-    if not unread:
-        until = min(one.cursor.succeeded_at for one in heard if one.cursor.succeeded_at)
-        return f"Everything up to {_clock(until, now)} has been read."
-    return "\n".join(unread[:10] + ([f"… and {len(unread) - 10} more"] if len(unread) > 10 else []))
-
-
-def _unread(one: Coverage, now: datetime) -> list[str]:
-    cursor = one.cursor
-    name = f"{cursor.source}, query '{cursor.query}'"
-    lines = [f"{name}: {_interval(gap, now)} unread ({gap.reason}); the next runs read it." for gap in one.open_gaps]
-    if cursor.succeeded_at is None:
-        lines.append(
-            f"{name}: never read" + (f" ({cursor.error})" if cursor.error else "; `tocsin run` reads it") + "."
-        )
-    elif cursor.error:
-        again = f"; tried again {due(cursor.retry_at, now)}" if cursor.retry_at and cursor.retry_at > now else ""
-        lines.append(f"{name}: nothing read since {_clock(cursor.succeeded_at, now)} ({cursor.error}){again}.")
-    if one.lost_gaps:
-        lines.append(f"{name}: {counted(one.lost_gaps, 'interval')} lost for good; its source no longer has the posts.")
-    if one.pending_batches:
-        lines.append(f"{name}: {counted(one.pending_batches, 'landed batch', 'landed batches')} not triaged yet.")
-    return lines
-
-
-def _interval(gap: Gap, now: datetime) -> str:
-    since = _clock(gap.since, now) if gap.since else "the start"
-    return f"{since} to {_clock(gap.until, now) if gap.until else 'now'}"
-
-
-def _clock(at: datetime, now: datetime) -> str:
-    return f"{at:%H:%M} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M} UTC"
+    until = f"Everything up to {day_clock(answer.until, now, _UTC)} UTC has been read" if answer.until else ""
+    if not answer.unheard:
+        return f"{until}."
+    lines = [f"{until}, except (times in UTC):" if until else "Not everything has been read:"]
+    for one in answer.unheard[:_MOST]:
+        lines.append(f"  {one.where}: {one.what}" + (f"; {one.then}." if one.then else "."))
+    more = len(answer.unheard) - _MOST
+    return "\n".join(lines + ([f"  … and {more} more, in the table"] if more > 0 else []))
 
 
 def _coverage_row(one: Coverage, now: datetime) -> tuple[str, ...]:
@@ -186,12 +156,14 @@ def _print_incident(incident: Incident, told: Sequence[Notice], now: datetime) -
     print(f"{incident.id} · {incident.brand} · severity {incident.severity} · {incident.state(now)}")
     print(one_line(incident.title))
     posts, people = counted(incident.posts, "post"), counted(incident.people, "person", "people")
-    print(f"{posts} by {people} since {_clock(incident.opened_at, now)}; last {ago(incident.last_at, now)}")
+    print(
+        f"{posts} by {people} since {day_clock(incident.opened_at, now, _UTC)} UTC; last {ago(incident.last_at, now)}"
+    )
     print(f"opened by {shown(incident.rule)}; severity is the sum of:")
     for part in incident.parts:
         print(f"  {part.value:+g}  {part.name}: {one_line(part.because)}")
     if incident.acknowledged_by and incident.acknowledged_at:
-        print(f"{shown(incident.acknowledged_by)} has it since {_clock(incident.acknowledged_at, now)}")
+        print(f"{shown(incident.acknowledged_by)} has it since {day_clock(incident.acknowledged_at, now, _UTC)} UTC")
     print("mentions: " + ", ".join(shown(mention) for mention in incident.mentions[:20]))
     for notice in told:
         print(f"told {notice.channel} ({notice.reason}, severity {notice.severity}): {outcome(notice, now)}")

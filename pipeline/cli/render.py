@@ -86,11 +86,6 @@ def print_table(
     Console(file=sys.stdout, width=width, highlight=False).print(table)
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """``counted(1, "post") == "1 post"``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def span(length: timedelta) -> str:
     """A duration as people say it: ``4 min``, ``3 h 05``, ``12 d``."""
     minutes = int(abs(length).total_seconds() // 60)

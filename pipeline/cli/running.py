@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.frame import FAILED, ConfigOption, JsonOption, assembled, complain, complain_of, config_of, fail
-from pipeline.cli.render import counted, one_line, plain, print_json, print_table, progress, span
+from pipeline.cli.render import one_line, plain, print_json, print_table, progress, span
 from pipeline.errors import ConfigError
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     from pipeline.collect import Collected

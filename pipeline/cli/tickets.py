@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.frame import ConfigOption, JsonOption, LimitOption, assembled
-from pipeline.cli.render import ago, counted, due, iso, one_line, plain, print_json, print_table, shown
+from pipeline.cli.render import ago, due, iso, one_line, plain, print_json, print_table, shown
 from pipeline.domain import QUEUE_PATIENCE_MINUTES, QUEUE_STEP, Category, Filters, Lane, Status
 from pipeline.errors import NotFound
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     from pipeline.domain import QueueItem, Rank, Score, ScoredMention, Ticket

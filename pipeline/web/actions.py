@@ -16,9 +16,10 @@ from pipeline import respond
 from pipeline.domain import Resolution, Ticket
 from pipeline.errors import AlreadyClaimed, ConfigError, Conflict, NotFound
 from pipeline.ports import Store
-from pipeline.web.pages import FLASH_COOKIE, RESPONDER_COOKIE, UNDO_SECONDS, YEAR, Done, Pages, PagesOf, counted
+from pipeline.web.pages import FLASH_COOKIE, RESPONDER_COOKIE, UNDO_SECONDS, YEAR, Done, Pages, PagesOf
 from pipeline.web.security import check_form, local_path
 from pipeline.web.tickets import held_words
+from pipeline.wording import counted
 
 MOST = 200
 """Tickets that one form may act on: four pages of the queue."""

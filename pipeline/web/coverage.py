@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from pipeline.domain import Coverage, Cursor
-from pipeline.web import charts, hearing
+from pipeline import hearing
+from pipeline.domain import Coverage
+from pipeline.web import charts
 from pipeline.web.pages import PagesOf
 
 LETTERS = 20
@@ -31,13 +31,6 @@ class Heard:
     then: str
 
 
-def with_unread_pairs(coverage: Sequence[Coverage], pairs: Sequence[hearing.Pair]) -> list[Coverage]:
-    """What the store knows, and an empty line for each configured pair that no run has tried."""
-    known = {(one.cursor.source, one.cursor.query) for one in coverage}
-    unread = [Coverage(cursor=Cursor(source=s, query=q), received=0) for s, q in pairs if (s, q) not in known]
-    return [*coverage, *unread]
-
-
 @router.get("/coverage")
 def coverage(request: Request, pages: PagesOf) -> HTMLResponse:
     """The page."""
@@ -54,12 +47,13 @@ def coverage(request: Request, pages: PagesOf) -> HTMLResponse:
             gaps=tuple((hearing.interval(gap, visit.now, pages.zone), gap.reason) for gap in one.open_gaps),
             then=hearing.next_try(one.cursor, visit.now) if one.cursor.error else "",
         )
-        for one in with_unread_pairs(known, pairs)
+        for one in hearing.with_unread_pairs(known, pairs)
     ]
     return pages.render(
         visit,
         "coverage.html",
         answer=hearing.answer(known, pairs, visit.now, pages.zone),
+        pairs=pairs,
         heard=heard,
         received=sum(one.received for one in known),
         pending=sum(one.pending_batches for one in known),

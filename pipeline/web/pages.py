@@ -14,10 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from pipeline import wording
 from pipeline.config import Config
 from pipeline.domain import Incident
 from pipeline.ports import Store
-from pipeline.web import icons, posts, times
+from pipeline.web import icons, posts
 from pipeline.web.security import CSRF_COOKIE, Seal, new_token
 
 RESPONDER_COOKIE = "tocsin_responder"
@@ -145,11 +146,6 @@ def with_query(path: str, values: Mapping[str, object]) -> str:
     return f"{path}?{urllib.parse.urlencode(given)}" if given else path
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """``counted(1, "post") == "1 post"``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def short(number: int) -> str:
     """A reach at a glance: ``950``, ``12 k``, ``3.4 M``."""
     if number < 1000:
@@ -168,14 +164,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        ago=times.ago,
-        deadline=times.deadline,
-        day_clock=times.day_clock,
-        absolute=times.absolute,
-        machine=times.machine,
-        span=times.span,
+        ago=wording.ago,
+        deadline=wording.deadline,
+        day_clock=wording.day_clock,
+        absolute=wording.absolute,
+        machine=wording.machine,
+        span=wording.span,
         line=posts.line,
-        counted=counted,
+        counted=wording.counted,
         short=short,
         ticket_path=ticket_path,
         incident_path=incident_path,

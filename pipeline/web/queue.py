@@ -9,11 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from starlette.datastructures import QueryParams
 
+from pipeline import hearing
 from pipeline.config import Config
 from pipeline.domain import Category, Filters, Lane, QueueItem
 from pipeline.errors import ConfigError
 from pipeline.text import FIRST_CLASS
-from pipeline.web import hearing, posts
+from pipeline.web import posts
 from pipeline.web.pages import PagesOf, with_query
 
 ROWS = 50

@@ -221,6 +221,15 @@ def test_coverage_lists_configured_queries_that_were_never_read(desk: Desk, ana:
     assert "Not everything has been read:" in page
 
 
+def test_an_old_import_does_not_make_coverage_say_that_something_is_unread(desk: Desk, ana: Browser) -> None:
+    for source, query in desk.config.pairs():
+        desk.heard(source, query, minutes_ago=3)
+    desk.heard("archive", "import", minutes_ago=5000)
+    page = ana.get("/coverage").text
+    assert "10:57</time> has been read.</strong>" in page
+    assert "import" in page
+
+
 def test_lost_intervals_and_waiting_batches_are_not_hidden(desk: Desk, ana: Browser) -> None:
     desk.heard(gaps=[desk.gap(lost_at=NOW)], batch=desk.batch())
     page = ana.get("/coverage").text

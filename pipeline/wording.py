@@ -1,4 +1,4 @@
-"""Times as people read them: relative in lists, absolute with their zone beside them, deadlines that count down."""
+"""Numbers and times as people read them: relative in lists, absolute with their zone, deadlines that count down."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ class Deadline:
 
     words: str
     tone: Tone
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``counted(1, "post") == "1 post"``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def span(length: timedelta) -> str:
