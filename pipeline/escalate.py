@@ -1,4 +1,4 @@
-"""Decides who is told what and why, and delivers it: recorded before it is sent, once per reason, group and channel."""
+"""Decides who is told what and why, and delivers it: written, once per reason, group, severity and channel, then sent."""
 
 from __future__ import annotations
 

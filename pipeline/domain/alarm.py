@@ -58,7 +58,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One message to people. ``id`` is reason, group and channel, so the same notice is never written twice."""
+    """One message to people. ``id`` is reason, group, severity and channel, so none is written twice."""
 
     id: str
     reason: Reason

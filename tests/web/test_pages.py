@@ -186,6 +186,14 @@ def test_a_notice_that_was_not_delivered_says_why(desk: Desk, ana: Browser) -> N
     assert "not delivered: ops is gone" in ana.get(f"/incidents/{incident}").text
 
 
+def test_a_notice_that_was_tried_again_does_not_claim_to_have_arrived_only_once(desk: Desk, ana: Browser) -> None:
+    incident = burning(desk)
+    assert "may have arrived too" not in ana.get(f"/incidents/{incident}").text
+    [notice] = desk.store.notices(incident)
+    desk.store.add_notice(replace(notice, id="another", channel="ops", attempts=2))
+    assert "sent at try 2; an earlier try may have arrived too" in ana.get(f"/incidents/{incident}").text
+
+
 def test_an_unknown_incident_is_a_page(ana: Browser) -> None:
     assert ana.get("/incidents/nope").status_code == 404
 
