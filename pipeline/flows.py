@@ -244,7 +244,7 @@ def triage_mentions(tocsin: Tocsin, mentions: Sequence[Mention]) -> Triaged:
     scores = score(folded, tocsin.classifier())
     scored = [ScoredMention(mention=mention, score=given) for mention, given in zip(folded, scores, strict=True)]
     new = index_mentions(scored, sketches, moves=normalised.moves, store=store)
-    conversations = touched_conversations(scored, window=REPEAT_WINDOW, store=store)
+    conversations = touched_conversations(scored, new=new, window=REPEAT_WINDOW, store=store)
     tickets = [
         ticket
         for conversation in conversations

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from pipeline.domain import Mention, ScoredMention, Ticket
@@ -52,12 +52,18 @@ def finished_originals(mentions: Sequence[Mention], *, store: Index) -> set[str]
     }
 
 
-def touched_conversations(scored: Sequence[ScoredMention], *, window: timedelta, store: Index) -> list[Conversation]:
-    """The conversations a batch belongs to, and those of the originals it repeats, as they now stand in the store."""
+def touched_conversations(
+    scored: Sequence[ScoredMention], *, new: Collection[str], window: timedelta, store: Index
+) -> list[Conversation]:
+    """The conversations a batch belongs to, and those of the originals it repeats, as they now stand in the store.
+
+    ``new`` are the ids that were just indexed: a conversation that holds nothing else is not read back. ``window`` is how
+    far back an author's earlier conversations count.
+    """
     originals = {item.mention.fold for item in scored if item.mention.fold}
     ids = {item.mention.conversation for item in scored if not item.mention.fold or item.mention.own}
     ids |= set(store.conversations_of(originals).values())
-    conversations = store.conversations(ids)
+    conversations = _read(ids, scored=scored, new=new, store=store)
     if not conversations:
         return []
     firsts = {key: next((m for m in items if not m.mention.own), None) for key, items in conversations.items()}
@@ -76,6 +82,23 @@ def touched_conversations(scored: Sequence[ScoredMention], *, window: timedelta,
         )
         for key, items in conversations.items()
     ]
+
+
+def _read(
+    ids: Iterable[str], *, scored: Sequence[ScoredMention], new: Collection[str], store: Index
+) -> dict[str, list[ScoredMention]]:
+    """The mentions of each conversation, oldest first, from memory where it holds all of them."""
+    fresh: dict[str, list[ScoredMention]] = {}
+    first = {item.mention.id: item for item in reversed(scored)}  # what a batch says twice is indexed as first said
+    for id_ in new:
+        fresh.setdefault(first[id_].mention.conversation, []).append(first[id_])
+    sizes = store.sizes(ids)
+    found = {key: sorted(fresh[key], key=_posted) for key, size in sizes.items() if size == len(fresh.get(key, ()))}
+    return found | store.conversations(sizes.keys() - found.keys())
+
+
+def _posted(item: ScoredMention) -> tuple[datetime, str]:
+    return item.mention.posted_at, item.mention.id
 
 
 def index_tickets(tickets: Sequence[Ticket], *, store: Index) -> None:

@@ -175,6 +175,9 @@ class Mentions(Protocol):
     def move_conversation(self, old: str, new: str) -> None:
         """Re-root a conversation whose start turned out to be a reply; its ticket goes along."""
 
+    def sizes(self, ids: Iterable[str]) -> dict[str, int]:
+        """How many mentions each conversation holds; those that hold none are left out."""
+
     def conversations(self, ids: Iterable[str]) -> dict[str, list[ScoredMention]]:
         """All mentions of each conversation, oldest first."""
 

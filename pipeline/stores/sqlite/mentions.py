@@ -101,6 +101,15 @@ class SqliteMentions:
             if move_ticket(connection, old, new) or moved.rowcount:
                 bump(connection)
 
+    def sizes(self, ids: Iterable[str]) -> dict[str, int]:
+        """How many mentions each conversation holds; those that hold none are left out."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT conversation, count(*) FROM mentions WHERE conversation IN {_LISTED} GROUP BY conversation",
+                (_list(ids),),
+            )
+            return dict(rows.fetchall())
+
     def conversations(self, ids: Iterable[str]) -> dict[str, list[ScoredMention]]:
         """All mentions of each conversation, oldest first."""
         found: dict[str, list[ScoredMention]] = {}
