@@ -54,14 +54,16 @@ clean: ## remove what was built (the data in .tocsin stays; remove it by hand)
 	$(PYTHON) -m venv .venv
 
 # The project itself is used in place: a path file and a launcher, no build step. The launcher is a shell's, as a first
-# line with the Python's path breaks at a blank, and -P keeps what lies where it is called from being loaded instead.
+# line with the Python's path breaks at a blank; the path stands in single quotes, in which a shell expands nothing; and -P
+# keeps what lies where it is called from being loaded instead.
 define install
 	@echo "installing from $(1)"
 	@if [ -n "$(UV)" ]; then VIRTUAL_ENV="$$PWD/.venv" $(UV) pip install -q --require-hashes --compile-bytecode -r $(1); \
 	else $(BIN)/python -m pip install -q --disable-pip-version-check -U "pip>=24" && \
 	     $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1); fi
 	@pwd > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tocsin.pth"
-	@printf '#!/bin/sh\nexec "%s" -P -m pipeline.cli "$$@"\n' "$$PWD/$(BIN)/python" > $(BIN)/tocsin
+	@python=$$(printf '%s' "$$PWD/$(BIN)/python" | sed "s/'/'\\\\''/g"); \
+	printf "#!/bin/sh\nexec '%s' -P -m pipeline.cli \"\$$@\"\n" "$$python" > $(BIN)/tocsin
 	@chmod +x $(BIN)/tocsin
 	@touch $(2)
 endef
