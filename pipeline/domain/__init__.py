@@ -22,6 +22,12 @@ from pipeline.domain.collection import (
     Raw,
     Window,
 )
+from pipeline.domain.keeping import (
+    RECORDS,
+    Month,
+    Record,
+    key_of,
+)
 from pipeline.domain.understanding import (
     Author,
     Category,
@@ -53,6 +59,7 @@ from pipeline.domain.work import (
 __all__ = [
     "QUEUE_PATIENCE_MINUTES",
     "QUEUE_STEP",
+    "RECORDS",
     "Author",
     "Batch",
     "Category",
@@ -68,6 +75,7 @@ __all__ = [
     "IncidentState",
     "Lane",
     "Mention",
+    "Month",
     "Notice",
     "Page",
     "Part",
@@ -78,6 +86,7 @@ __all__ = [
     "Rank",
     "Raw",
     "Reason",
+    "Record",
     "Resolution",
     "Score",
     "ScoredMention",
@@ -87,4 +96,5 @@ __all__ = [
     "Ticket",
     "Urgency",
     "Window",
+    "key_of",
 ]
