@@ -30,11 +30,11 @@ from pipeline.stores.sqlite.rows import (
 )
 
 _INCIDENT = f"SELECT {columns(INCIDENT_COLUMNS)} FROM incidents"
-_NOTICE_COLUMNS = (
+NOTICE_COLUMNS = (
     "id", "reason", "group", "channel", "subject", "body", "severity", "created_at", "sent_at", "attempts", "error",
     "retry_at", "failed_at",
 )  # fmt: skip
-_NOTICE = f"SELECT {columns(_NOTICE_COLUMNS)} FROM notices"
+_NOTICE = f"SELECT {columns(NOTICE_COLUMNS)} FROM notices"
 
 
 class SqliteIncidents:
@@ -118,8 +118,8 @@ class SqliteNotices:
         """Record a notice before it is sent; ``False`` when its id is known."""
         with self._database.write() as connection:
             added = connection.execute(
-                f"INSERT OR IGNORE INTO notices ({columns(_NOTICE_COLUMNS)}) VALUES ({values(_NOTICE_COLUMNS)})",
-                _notice_row(notice),
+                f"INSERT OR IGNORE INTO notices ({columns(NOTICE_COLUMNS)}) VALUES ({values(NOTICE_COLUMNS)})",
+                notice_row(notice),
             )
             if added.rowcount:
                 bump(connection)
@@ -135,7 +135,7 @@ class SqliteNotices:
                 " WHERE place <= ?) ORDER BY created_at, id",
                 (stamp(now), limit),
             )
-            return [_notice(row) for row in rows]
+            return [notice_of(row) for row in rows]
 
     def take_notice(self, notice: Notice, *, retry_at: datetime) -> Notice | None:
         """Count a try before it is made, by compare-and-set on ``attempts``; ``None`` when another took the notice."""
@@ -171,7 +171,7 @@ class SqliteNotices:
             rows = connection.execute(
                 f"{_NOTICE}{where} ORDER BY created_at DESC, id DESC LIMIT ?", (*parameters, limit)
             )
-            return [_notice(row) for row in rows]
+            return [notice_of(row) for row in rows]
 
 
 def _incident(connection: sqlite3.Connection, incident_id: str) -> Incident | None:
@@ -179,7 +179,8 @@ def _incident(connection: sqlite3.Connection, incident_id: str) -> Incident | No
     return incident(row) if row else None
 
 
-def _notice_row(notice: Notice) -> Row:
+def notice_row(notice: Notice) -> Row:
+    """The row of a notice in the order of ``NOTICE_COLUMNS``."""
     return (
         notice.id, notice.reason.value, notice.group, notice.channel, text_of(notice.subject), text_of(notice.body),
         notice.severity, stamp(notice.created_at), stamp_or_none(notice.sent_at), notice.attempts, notice.error,
@@ -187,7 +188,8 @@ def _notice_row(notice: Notice) -> Row:
     )  # fmt: skip
 
 
-def _notice(row: Row) -> Notice:
+def notice_of(row: Row) -> Notice:
+    """The notice of such a row."""
     (id_, reason, group, channel, subject, body, severity, created_at, sent_at, attempts, error, retry_at,
      failed_at) = row  # fmt: skip
     return Notice(

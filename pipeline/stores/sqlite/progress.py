@@ -11,17 +11,17 @@ from pipeline.domain import Batch, Coverage, Cursor, DeadLetter, Gap
 from pipeline.stores.sqlite.database import Database
 from pipeline.stores.sqlite.rows import Row, columns, moment, moment_or_none, stamp, stamp_or_none, text_of, values
 
-_CURSOR = (
+CURSOR_COLUMNS = (
     "source", "query", "watermark", "watermark_at", "tried_at", "succeeded_at", "error", "retry_at", "calls_left",
     "calls_reset_at",
 )  # fmt: skip
-_GAP = (
+GAP_COLUMNS = (
     "id", "source", "query", "newer_than", "older_than", "since", "until", "reason", "opened_at", "closed_at", "lost_at"
 )  # fmt: skip
-_BATCH = (
+BATCH_COLUMNS = (
     "id", "source", "query", "path", "count", "digest", "landed_at", "triaged_at", "kept", "unmatched", "bad"
 )  # fmt: skip
-_DEAD_LETTER = ("id", "source", "query", "batch", "reason", "raw", "at")
+DEAD_LETTER_COLUMNS = ("id", "source", "query", "batch", "reason", "raw", "at")
 
 _HOUR = 3_600_000_000
 _DAY_HOURS = 24
@@ -37,9 +37,9 @@ class SqliteProgress:
         """The cursor of one query at one source; an empty one before the first fetch."""
         with self._database.read() as connection:
             row = connection.execute(
-                f"SELECT {columns(_CURSOR)} FROM cursors WHERE source = ? AND query = ?", (source, query)
+                f"SELECT {columns(CURSOR_COLUMNS)} FROM cursors WHERE source = ? AND query = ?", (source, query)
             ).fetchone()
-        return _cursor(row) if row else Cursor(source=source, query=query)
+        return cursor_of(row) if row else Cursor(source=source, query=query)
 
     def cursors(self) -> list[Cursor]:
         """All cursors, by source and query."""
@@ -54,44 +54,39 @@ class SqliteProgress:
     def save_progress(self, cursor: Cursor, *, gaps: Iterable[Gap] = (), batch: Batch | None = None) -> None:
         """Save cursor, gaps (by id) and a landed batch together or not at all."""
         with self._database.write() as connection:
-            connection.execute(f"INSERT OR REPLACE INTO cursors VALUES ({values(_CURSOR)})", _cursor_row(cursor))
+            connection.execute(f"INSERT OR REPLACE INTO cursors VALUES ({values(CURSOR_COLUMNS)})", cursor_row(cursor))
             connection.executemany(
-                f"INSERT OR REPLACE INTO gaps VALUES ({values(_GAP)})", [_gap_row(gap) for gap in gaps]
+                f"INSERT OR REPLACE INTO gaps VALUES ({values(GAP_COLUMNS)})", [gap_row(gap) for gap in gaps]
             )
             if batch is not None:  # landed once: a batch that is triaged stays so
-                connection.execute(f"INSERT OR IGNORE INTO batches VALUES ({values(_BATCH)})", _batch_row(batch))
+                connection.execute(f"INSERT OR IGNORE INTO batches VALUES ({values(BATCH_COLUMNS)})", batch_row(batch))
 
     def pending_batches(self, limit: int = 100) -> list[Batch]:
         """Landed batches not triaged yet, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT {columns(_BATCH)} FROM batches WHERE triaged_at IS NULL ORDER BY landed_at, id LIMIT ?",
+                f"SELECT {columns(BATCH_COLUMNS)} FROM batches WHERE triaged_at IS NULL ORDER BY landed_at, id LIMIT ?",
                 (limit,),
             )
-            return [_batch(row) for row in rows]
+            return [batch_of(row) for row in rows]
 
     def batch_triaged(self, batch: Batch, *, dead_letters: Iterable[DeadLetter] = ()) -> None:
         """Mark a batch as triaged with its counts, and keep its dead letters, in one write."""
         with self._database.write() as connection:
-            connection.execute(f"INSERT OR REPLACE INTO batches VALUES ({values(_BATCH)})", _batch_row(batch))
+            connection.execute(f"INSERT OR REPLACE INTO batches VALUES ({values(BATCH_COLUMNS)})", batch_row(batch))
             connection.executemany(
-                f"INSERT OR IGNORE INTO dead_letters VALUES ({values(_DEAD_LETTER)})",
-                [
-                    (d.id, d.source, d.query, d.batch, text_of(d.reason), text_of(d.raw), stamp(d.at))
-                    for d in dead_letters
-                ],
+                f"INSERT OR IGNORE INTO dead_letters VALUES ({values(DEAD_LETTER_COLUMNS)})",
+                [dead_letter_row(letter) for letter in dead_letters],
             )
 
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """The newest dead letters."""
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT {columns(_DEAD_LETTER)} FROM dead_letters ORDER BY at DESC, rowid DESC LIMIT ?", (limit,)
+                f"SELECT {columns(DEAD_LETTER_COLUMNS)} FROM dead_letters ORDER BY at DESC, rowid DESC LIMIT ?",
+                (limit,),
             )
-            return [
-                DeadLetter(id=id_, source=source, query=query, batch=batch, reason=reason, raw=raw, at=moment(at))
-                for id_, source, query, batch, reason, raw, at in rows
-            ]
+            return [dead_letter_of(row) for row in rows]
 
     def coverage(self, now: datetime) -> list[Coverage]:
         """What has been heard in the last 24 hours, per source and query."""
@@ -137,20 +132,21 @@ def _coverage(connection: sqlite3.Connection, cursor: Cursor, now: int) -> Cover
 
 
 def _cursors(connection: sqlite3.Connection) -> list[Cursor]:
-    rows = connection.execute(f"SELECT {columns(_CURSOR)} FROM cursors ORDER BY source, query")
-    return [_cursor(row) for row in rows]
+    rows = connection.execute(f"SELECT {columns(CURSOR_COLUMNS)} FROM cursors ORDER BY source, query")
+    return [cursor_of(row) for row in rows]
 
 
 def _open_gaps(connection: sqlite3.Connection, source: str, query: str) -> list[Gap]:
     rows = connection.execute(
-        f"SELECT {columns(_GAP)} FROM gaps WHERE source = ? AND query = ? AND {_OPEN}"
+        f"SELECT {columns(GAP_COLUMNS)} FROM gaps WHERE source = ? AND query = ? AND {_OPEN}"
         " ORDER BY since, until, opened_at, id",  # NULL, "since ever", comes first
         (source, query),
     )
-    return [_gap(row) for row in rows]
+    return [gap_of(row) for row in rows]
 
 
-def _cursor_row(cursor: Cursor) -> Row:
+def cursor_row(cursor: Cursor) -> Row:
+    """The row of a cursor in the order of ``CURSOR_COLUMNS``."""
     return (
         cursor.source, cursor.query, cursor.watermark, stamp_or_none(cursor.watermark_at),
         stamp_or_none(cursor.tried_at), stamp_or_none(cursor.succeeded_at), cursor.error,
@@ -158,7 +154,8 @@ def _cursor_row(cursor: Cursor) -> Row:
     )  # fmt: skip
 
 
-def _cursor(row: Row) -> Cursor:
+def cursor_of(row: Row) -> Cursor:
+    """The cursor of such a row."""
     source, query, watermark, watermark_at, tried_at, succeeded_at, error, retry_at, left, reset_at = row
     return Cursor(
         source=source, query=query, watermark=watermark, watermark_at=moment_or_none(watermark_at),
@@ -167,7 +164,8 @@ def _cursor(row: Row) -> Cursor:
     )  # fmt: skip
 
 
-def _gap_row(gap: Gap) -> Row:
+def gap_row(gap: Gap) -> Row:
+    """The row of a gap in the order of ``GAP_COLUMNS``."""
     return (
         gap.id, gap.source, gap.query, gap.newer_than, gap.older_than, stamp_or_none(gap.since),
         stamp_or_none(gap.until), gap.reason, stamp(gap.opened_at), stamp_or_none(gap.closed_at),
@@ -175,7 +173,8 @@ def _gap_row(gap: Gap) -> Row:
     )  # fmt: skip
 
 
-def _gap(row: Row) -> Gap:
+def gap_of(row: Row) -> Gap:
+    """The gap of such a row."""
     id_, source, query, newer_than, older_than, since, until, reason, opened_at, closed_at, lost_at = row
     return Gap(
         id=id_, source=source, query=query, newer_than=newer_than, older_than=older_than, since=moment_or_none(since),
@@ -184,16 +183,32 @@ def _gap(row: Row) -> Gap:
     )  # fmt: skip
 
 
-def _batch_row(batch: Batch) -> Row:
+def batch_row(batch: Batch) -> Row:
+    """The row of a batch in the order of ``BATCH_COLUMNS``."""
     return (
         batch.id, batch.source, batch.query, batch.path, batch.count, batch.digest, stamp(batch.landed_at),
         stamp_or_none(batch.triaged_at), batch.kept, batch.unmatched, batch.bad,
     )  # fmt: skip
 
 
-def _batch(row: Row) -> Batch:
+def batch_of(row: Row) -> Batch:
+    """The batch of such a row."""
     id_, source, query, path, count, digest, landed_at, triaged_at, kept, unmatched, bad = row
     return Batch(
         id=id_, source=source, query=query, path=path, count=count, digest=digest, landed_at=moment(landed_at),
         triaged_at=moment_or_none(triaged_at), kept=kept, unmatched=unmatched, bad=bad,
     )  # fmt: skip
+
+
+def dead_letter_row(letter: DeadLetter) -> Row:
+    """The row of a dead letter in the order of ``DEAD_LETTER_COLUMNS``."""
+    return (
+        letter.id, letter.source, letter.query, letter.batch, text_of(letter.reason), text_of(letter.raw),
+        stamp(letter.at),
+    )  # fmt: skip
+
+
+def dead_letter_of(row: Row) -> DeadLetter:
+    """The dead letter of such a row."""
+    id_, source, query, batch, reason, raw, at = row
+    return DeadLetter(id=id_, source=source, query=query, batch=batch, reason=reason, raw=raw, at=moment(at))
