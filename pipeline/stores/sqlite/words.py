@@ -27,8 +27,14 @@ class _Terms:
 INSERT_WORDS = "INSERT INTO words (rowid, folded, stems, facets) VALUES (?, ?, ?, ?)"
 """Rows must come in the order of their numbers: FTS5 flushes at each that does not."""
 
+DELETE_WORDS = "INSERT INTO words (words, rowid, folded, stems, facets) VALUES ('delete', ?, ?, ?, ?)"
+"""FTS5 keeps no text: what is deleted must be told as it was inserted."""
 
-def analysed(item: ScoredMention) -> tuple[str, str, str]:
+Words = tuple[str, str, str]
+"""What a mention is found by: its folded words, their stems, and what people filter by."""
+
+
+def analysed(item: ScoredMention) -> Words:
     """What a mention is found by: its folded words, their stems, and what people filter by."""
     mention = item.mention
     return folded(mention.text), stems(mention.text, mention.language), _facets(item)
