@@ -157,7 +157,7 @@ def test_a_dead_source_stops_no_other_and_is_caught_up_when_it_is_back(tmp_path)
     config = write_config(tmp_path, sources=sources)
     in_one_line(call("run", "--config", config), "news/brightly", "127.0.0.1", code=1)
     assert tickets(config) == ALL
-    assert "news, query 'brightly': never read" in call("coverage", "--config", config).out
+    assert "news, query “brightly”: never read" in call("coverage", "--config", config).out
     with FakeHackerNews(port=port) as server:
         at = datetime.now(UTC) - timedelta(hours=1)
         server.publish(
