@@ -18,7 +18,14 @@ from pipeline.errors import ConfigError, Conflict, Permanent, StoreRefused, Stor
 from pipeline.escalate import deliver, notices_for, reasons_for
 from pipeline.folds import fold, sketch, unfolded
 from pipeline.imported import parse_import
-from pipeline.index import Conversation, finished_originals, index_mentions, index_tickets, touched_conversations
+from pipeline.index import (
+    Conversation,
+    done_before,
+    finished_originals,
+    index_mentions,
+    index_tickets,
+    touched_conversations,
+)
 from pipeline.normalise import normalise
 from pipeline.ports import Classifier, Landing, Notifier, Source, Store
 from pipeline.prioritise import REPEAT_WINDOW, Context, prioritise
@@ -261,7 +268,10 @@ def _context(conversation: Conversation) -> Context:
         folded=conversation.folded,
         folded_people=conversation.folded_people,
         handled=handled_at(ticket) if ticket else None,
-        done_before=ticket.waiting_since if ticket and ticket.reopened_at else None,
+        done_before=done_before(ticket) if ticket else None,
+        posts=conversation.posts,
+        people=conversation.people,
+        waiting=conversation.waiting,
     )
 
 

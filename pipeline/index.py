@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from pipeline.domain import Mention, ScoredMention, Ticket
+from pipeline.domain import Excerpt, Mention, ScoredMention, Ticket
 from pipeline.ports import Mentions, Tickets
+from pipeline.tickets import handled_at
+
+NEWEST = 200  # posts that rank a conversation: more than anyone reads before they answer; what is longer is a storm
+GRAVEST = 20  # of the others, so that no storm buries a danger
 
 
 class Index(Mentions, Tickets, Protocol):
@@ -17,14 +21,20 @@ class Index(Mentions, Tickets, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """All mentions of one conversation, oldest first, with what the store knows around it."""
+    """The mentions of one conversation, oldest first, with what the store knows around it.
+
+    Of a long one they are those that rank it, and ``posts``, ``people`` and ``waiting`` count all (see ``Excerpt``).
+    """
 
     id: str
-    mentions: tuple[ScoredMention, ...]
+    mentions: Sequence[ScoredMention]
     contacts: int = 1
     folded: int = 0
     folded_people: int = 0
     ticket: Ticket | None = None
+    posts: int = 0
+    people: int = 0
+    waiting: int = 0
 
 
 def index_mentions(
@@ -63,38 +73,84 @@ def touched_conversations(
     originals = {item.mention.fold for item in scored if item.mention.fold}
     ids = {item.mention.conversation for item in scored if not item.mention.fold or item.mention.own}
     ids |= set(store.conversations_of(originals).values())
-    conversations = _read(ids, scored=scored, new=new, store=store)
-    if not conversations:
+    sizes = store.sizes(ids)
+    if not sizes:
         return []
-    firsts = {key: next((m for m in items if not m.mention.own), None) for key, items in conversations.items()}
-    began = {item.mention.author.id: item.mention.posted_at for item in firsts.values() if item}
-    contacts = store.contacts(began, window=window)
-    tickets = store.tickets(conversations)
-    repeated = store.folded_counts([item.mention.id for items in conversations.values() for item in items])
-    return [
+    tickets = store.tickets(sizes)
+    excerpts = {key: _excerpt(key, tickets.get(key), store) for key, size in sizes.items() if size > NEWEST}
+    for key in excerpts:
+        del sizes[key]
+    whole = _whole(sizes, scored=scored, new=new, store=store)
+    read = {**whole, **{key: found.mentions for key, found in excerpts.items()}}
+    contacts = _contacts(read, window=window, store=store)
+    repeated = store.folded_counts([item.mention.id for items in whole.values() for item in items])
+    short = [
         Conversation(
             id=key,
-            mentions=tuple(items),
-            contacts=contacts.get(first.mention.author.id, 1) if (first := firsts[key]) else 1,
-            folded=sum(repeated.get(item.mention.id, (0, 0))[0] for item in items),
-            folded_people=sum(repeated.get(item.mention.id, (0, 0))[1] for item in items),
+            mentions=items,
+            contacts=contacts.get(key, 1),
+            folded=sum([repeated.get(item.mention.id, (0, 0))[0] for item in items]),
+            folded_people=sum([repeated.get(item.mention.id, (0, 0))[1] for item in items]),
             ticket=tickets.get(key),
         )
-        for key, items in conversations.items()
+        for key, items in whole.items()
     ]
+    long = [
+        Conversation(
+            id=key,
+            mentions=found.mentions,
+            contacts=contacts.get(key, 1),
+            folded=found.folded,
+            folded_people=found.folded_people,
+            ticket=tickets.get(key),
+            posts=found.posts,
+            people=found.people,
+            waiting=found.waiting,
+        )
+        for key, found in excerpts.items()
+    ]
+    return short + long
 
 
-def _read(
-    ids: Iterable[str], *, scored: Sequence[ScoredMention], new: Collection[str], store: Index
+def _whole(
+    sizes: Mapping[str, int], *, scored: Sequence[ScoredMention], new: Collection[str], store: Index
 ) -> dict[str, list[ScoredMention]]:
-    """The mentions of each conversation, oldest first, from memory where it holds all of them."""
+    """The mentions of short conversations, oldest first, from memory where it holds all of them."""
     fresh: dict[str, list[ScoredMention]] = {}
     first = {item.mention.id: item for item in reversed(scored)}  # what a batch says twice is indexed as first said
     for id_ in new:
         fresh.setdefault(first[id_].mention.conversation, []).append(first[id_])
-    sizes = store.sizes(ids)
-    found = {key: sorted(fresh[key], key=_posted) for key, size in sizes.items() if size == len(fresh.get(key, ()))}
-    return found | store.conversations(sizes.keys() - found.keys())
+    begun = {key: sorted(fresh[key], key=_posted) for key, size in sizes.items() if size == len(fresh.get(key, ()))}
+    return begun | store.conversations(sizes.keys() - begun.keys())
+
+
+def _excerpt(conversation: str, ticket: Ticket | None, store: Index) -> Excerpt:
+    return store.excerpt(
+        conversation,
+        newest=NEWEST,
+        gravest=GRAVEST,
+        handled=handled_at(ticket) if ticket else None,
+        done_before=done_before(ticket) if ticket else None,
+    )
+
+
+def _contacts(
+    conversations: Mapping[str, Sequence[ScoredMention]], *, window: timedelta, store: Index
+) -> dict[str, int]:
+    """How many conversations the author of each has begun in the window up to it."""
+    firsts = {
+        key: first.mention
+        for key, items in conversations.items()
+        if (first := next((item for item in items if not item.mention.own), None))
+    }
+    latest = sorted((first.posted_at, first.author.id) for first in firsts.values())  # of an author who began several
+    contacts = store.contacts({author: at for at, author in latest}, window=window)
+    return {key: contacts.get(first.author.id, 1) for key, first in firsts.items()}
+
+
+def done_before(ticket: Ticket) -> datetime | None:
+    """Before which post nothing of a ticket waits any more: what was dealt with before it was reopened."""
+    return ticket.waiting_since if ticket.reopened_at else None
 
 
 def _posted(item: ScoredMention) -> tuple[datetime, str]:

@@ -19,6 +19,7 @@ from pipeline.domain import (
     DeadLetter,
     Event,
     EventKind,
+    Excerpt,
     Filters,
     Gap,
     Incident,
@@ -181,7 +182,27 @@ class Mentions(Protocol):
         """How many mentions each conversation holds; those that hold none are left out."""
 
     def conversations(self, ids: Iterable[str]) -> dict[str, list[ScoredMention]]:
-        """All mentions of each conversation, oldest first."""
+        """All mentions of each conversation, oldest first; for those that ``sizes`` tells are short."""
+
+    def conversation(self, conversation: str, *, limit: int, offset: int = 0) -> list[ScoredMention]:
+        """At most ``limit`` mentions of one conversation, oldest first, that end ``offset`` mentions before its last."""
+
+    def excerpt(
+        self,
+        conversation: str,
+        *,
+        newest: int,
+        gravest: int,
+        handled: datetime | None = None,
+        done_before: datetime | None = None,
+    ) -> Excerpt:
+        """What ranks a conversation of any length: its first and last post, the brand's first and last answer, the
+        ``newest`` posts, and of those that wait the first posted, the last heard and the ``gravest``.
+
+        A post waits when it is not the brand's own, was posted after the brand's last answer and not before
+        ``done_before``, and was heard after ``handled`` (see ``prioritise``). The gravest have a critical rule or the
+        highest P(crisis). Raises ``NotFound`` when the conversation holds nothing.
+        """
 
     def mention(self, mention_id: str) -> ScoredMention:
         """One mention; raises ``NotFound``."""

@@ -46,7 +46,8 @@ class Context:
     """What the store knows around a conversation.
 
     Conversations its author began lately, reposts and their people; until when people have dealt with what had been heard
-    (``handled``), and before which post nothing waits any more (``done_before``).
+    (``handled``), and before which post nothing waits any more (``done_before``). Of a conversation too long to be read
+    whole, how many ``posts`` it has, by how many ``people``, and how many are ``waiting``.
     """
 
     contacts: int = 1
@@ -54,6 +55,9 @@ class Context:
     folded_people: int = 0
     handled: datetime | None = None
     done_before: datetime | None = None
+    posts: int = 0
+    people: int = 0
+    waiting: int = 0
 
 
 def prioritise(conversation: Sequence[ScoredMention], *, config: Config, context: Context) -> Ticket | None:
@@ -92,15 +96,15 @@ def prioritise(conversation: Sequence[ScoredMention], *, config: Config, context
             respond_by=min(respond_by(item.mention, item.score, config=config) for item in candidates),
             config=config,
             context=context,
-            posts_waiting=len(waiting),
+            posts_waiting=max(len(waiting), context.waiting),
         ),
         opened_at=first.posted_at,
         last_at=inbound[-1].mention.posted_at,
         waiting_since=waiting[0].mention.posted_at if waiting else None,
         heard_at=max(item.mention.collected_at for item in waiting) if waiting else None,
         responded_at=next((at for at in answers if at >= first.posted_at), None),
-        posts=len(conversation),
-        people=len({item.mention.author.id for item in inbound}) + context.folded_people,
+        posts=max(len(conversation), context.posts),
+        people=max(len({item.mention.author.id for item in inbound}), context.people) + context.folded_people,
         folded=context.folded,
     )
 

@@ -31,6 +31,7 @@ from pipeline.domain.keeping import (
 from pipeline.domain.understanding import (
     Author,
     Category,
+    Excerpt,
     Hit,
     Mention,
     Part,
@@ -68,6 +69,7 @@ __all__ = [
     "DeadLetter",
     "Event",
     "EventKind",
+    "Excerpt",
     "Filters",
     "Gap",
     "Hit",

@@ -152,3 +152,19 @@ class ScoredMention:
 
     mention: Mention
     score: Score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """The posts of a long conversation that decide its ticket, oldest first, and counts over all of its posts.
+
+    ``people`` are the authors but the brand's own, ``waiting`` the posts that wait (spam left out), ``folded`` and
+    ``folded_people`` the reposts and near-duplicates of its posts.
+    """
+
+    mentions: tuple[ScoredMention, ...]
+    posts: int
+    people: int
+    waiting: int
+    folded: int = 0
+    folded_people: int = 0

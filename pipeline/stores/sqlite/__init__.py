@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.stores.sqlite.alarms import SqliteIncidents, SqliteNotices
+from pipeline.stores.sqlite.conversations import SqliteConversations
 from pipeline.stores.sqlite.database import Database
 from pipeline.stores.sqlite.events import SqliteEvents
 from pipeline.stores.sqlite.mentions import SqliteMentions
@@ -19,6 +20,7 @@ __all__ = ["SqliteStore"]
 class SqliteStore(
     SqliteProgress,
     SqliteMentions,
+    SqliteConversations,
     SqliteSearch,
     SqliteTickets,
     SqliteQueue,

@@ -1,4 +1,4 @@
-"""Mentions: indexed once, asked for by conversation, author, fold and danger."""
+"""Mentions: indexed once, asked for by author, fold and danger."""
 
 # ruff: noqa: S608 - SQL is put together from our own column lists, values are always parameters
 from __future__ import annotations
@@ -6,37 +6,34 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pipeline.domain import ScoredMention
 from pipeline.errors import NotFound
 from pipeline.stores.sqlite.database import Database, bump
 from pipeline.stores.sqlite.rows import (
+    LISTED,
     MENTION_COLUMNS,
-    MICROSECOND,
+    NUMBERS,
+    SELECT_MENTIONS,
     columns,
+    listed,
     mention_row,
     scored_mention,
     stamp,
     text_of,
     values,
 )
-from pipeline.stores.sqlite.tickets import move_ticket
 from pipeline.stores.sqlite.words import INSERT_WORDS, analysed
-
-NUMBERS = 1024
-"""Mentions that one microsecond of ``posted_at`` has numbers for; more spill into the next."""
 
 PERIOD_BITS = 48  # of a number, cut off for its period in ``bands``: 2**48 / 1024 microseconds are 3.2 days
 
 _NUMBERED = ("number", *MENTION_COLUMNS)
 _INSERT = f"INSERT INTO mentions ({columns(_NUMBERED)}) VALUES ({values(_NUMBERED)})"
-_SELECT = f"SELECT {columns(MENTION_COLUMNS, 'mentions')} FROM mentions"
-_LISTED = "(SELECT value FROM json_each(?))"  # one statement for any number of ids
 
 
 class SqliteMentions:
-    """The part of ``ports.Mentions`` that is not search."""
+    """The part of ``ports.Mentions`` that is neither search nor conversations."""
 
     _database: Database
 
@@ -86,44 +83,10 @@ class SqliteMentions:
                 found.setdefault(band, []).append((id_, text))
         return found
 
-    def conversations_of(self, ids: Iterable[str]) -> dict[str, str]:
-        """The conversation of each mention id that is indexed."""
-        with self._database.read() as connection:
-            rows = connection.execute(f"SELECT id, conversation FROM mentions WHERE id IN {_LISTED}", (_list(ids),))
-            return dict(rows.fetchall())
-
-    def move_conversation(self, old: str, new: str) -> None:
-        """Re-root a conversation whose start turned out to be a reply; its ticket goes along."""
-        if old == new:
-            return
-        with self._database.write() as connection:
-            moved = connection.execute("UPDATE mentions SET conversation = ? WHERE conversation = ?", (new, old))
-            if move_ticket(connection, old, new) or moved.rowcount:
-                bump(connection)
-
-    def sizes(self, ids: Iterable[str]) -> dict[str, int]:
-        """How many mentions each conversation holds; those that hold none are left out."""
-        with self._database.read() as connection:
-            rows = connection.execute(
-                f"SELECT conversation, count(*) FROM mentions WHERE conversation IN {_LISTED} GROUP BY conversation",
-                (_list(ids),),
-            )
-            return dict(rows.fetchall())
-
-    def conversations(self, ids: Iterable[str]) -> dict[str, list[ScoredMention]]:
-        """All mentions of each conversation, oldest first."""
-        found: dict[str, list[ScoredMention]] = {}
-        with self._database.read() as connection:
-            rows = connection.execute(f"{_SELECT} WHERE conversation IN {_LISTED} ORDER BY number", (_list(ids),))
-            for row in rows:
-                item = scored_mention(row)
-                found.setdefault(item.mention.conversation, []).append(item)
-        return found
-
     def mention(self, mention_id: str) -> ScoredMention:
         """One mention; raises ``NotFound``."""
         with self._database.read() as connection:
-            row = connection.execute(f"{_SELECT} WHERE id = ?", (text_of(mention_id),)).fetchone()
+            row = connection.execute(f"{SELECT_MENTIONS} WHERE id = ?", (text_of(mention_id),)).fetchone()
         if row is None:
             raise NotFound(f"there is no mention {mention_id}")
         return scored_mention(row)
@@ -136,33 +99,18 @@ class SqliteMentions:
         """As ``folded``, for many mentions at once; those without any are left out."""
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT fold, count(*), count(DISTINCT author) FROM mentions WHERE fold IN {_LISTED} GROUP BY fold",
-                (_list(ids),),
+                f"SELECT fold, count(*), count(DISTINCT author) FROM mentions WHERE fold IN {LISTED} GROUP BY fold",
+                (listed(ids),),
             )
             return {fold: (posts, people) for fold, posts, people in rows}
 
     def author_history(self, author_id: str, *, limit: int = 20) -> list[ScoredMention]:
         """What this author wrote before, newest first."""
         with self._database.read() as connection:
-            rows = connection.execute(f"{_SELECT} WHERE author = ? ORDER BY number DESC LIMIT ?", (author_id, limit))
-            return [scored_mention(row) for row in rows]
-
-    def contacts(self, began: Mapping[str, datetime], *, window: timedelta) -> dict[str, int]:
-        """How many conversations each author has begun in the window up to then; reposts and own posts begin none."""
-        wanted = json.dumps({author: stamp(at) for author, at in began.items()})
-        with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT author, count(DISTINCT conversation) FROM json_each(?) AS wanted JOIN mentions AS post"
-                f" ON post.author = wanted.key AND post.number >= (wanted.value - ?) * {NUMBERS}"
-                f"  AND post.number < (wanted.value + 1) * {NUMBERS}"
-                " WHERE own = 0 AND fold IS NULL"
-                " AND NOT EXISTS (SELECT 1 FROM mentions AS earlier WHERE earlier.conversation = post.conversation"
-                "  AND earlier.number < post.number AND earlier.own = 0 AND earlier.fold IS NULL"
-                "  AND earlier.author != post.author)"
-                " GROUP BY author",
-                (wanted, window // MICROSECOND),
+                f"{SELECT_MENTIONS} WHERE author = ? ORDER BY number DESC LIMIT ?", (author_id, limit)
             )
-            return dict(rows.fetchall())
+            return [scored_mention(row) for row in rows]
 
     def grave_mentions(self, *, since: datetime, crisis: float, limit: int = 500) -> list[ScoredMention]:
         """Originals posted and collected since then, with P(crisis) at or above ``crisis`` or a grave floor rule, that
@@ -170,7 +118,7 @@ class SqliteMentions:
         """
         with self._database.read() as connection:
             rows = connection.execute(
-                f"{_SELECT} WHERE fold IS NULL AND own = 0 AND collected_at >= ?1 AND (crisis >= ?2 OR critical)"
+                f"{SELECT_MENTIONS} WHERE fold IS NULL AND own = 0 AND collected_at >= ?1 AND (crisis >= ?2 OR critical)"
                 f" AND +number >= ?1 * {NUMBERS}"  # the plus keeps the index of grave mentions in use
                 " AND id NOT IN (SELECT value FROM incidents, json_each(incidents.mentions) WHERE last_at >= ?1)"
                 " ORDER BY collected_at, number DESC LIMIT ?3",
@@ -180,7 +128,7 @@ class SqliteMentions:
 
 
 def _known(connection: sqlite3.Connection, ids: Iterable[str]) -> set[str]:
-    return {id_ for (id_,) in connection.execute(f"SELECT id FROM mentions WHERE id IN {_LISTED}", (_list(ids),))}
+    return {id_ for (id_,) in connection.execute(f"SELECT id FROM mentions WHERE id IN {LISTED}", (listed(ids),))}
 
 
 def _numbered(connection: sqlite3.Connection, items: Iterable[ScoredMention]) -> list[tuple[int, ScoredMention]]:
@@ -212,7 +160,3 @@ def _free(connection: sqlite3.Connection, number: int) -> int:
         newest = "SELECT max(number) FROM mentions WHERE number >= ? AND number < ?"
         number = connection.execute(newest, (number, end)).fetchone()[0] + 1
     return number
-
-
-def _list(ids: Iterable[str]) -> str:
-    return json.dumps(list(ids))

@@ -1,9 +1,10 @@
 """Domain objects as rows and back: microseconds for times, JSON for what is never searched."""
 
+# ruff: noqa: S608 - SQL is put together from our own column lists, values are always parameters
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -34,6 +35,9 @@ Row = Sequence[Any]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+NUMBERS = 1024
+"""Mentions that one microsecond of ``posted_at`` has numbers for; more spill into the next."""
+
 LARGEST = 2**63 - 1  # a hostile counter must not stop its batch
 
 # Probabilities and signals are kept to four digits, as whole numbers: they are shown with two, and this halves the row.
@@ -72,6 +76,17 @@ def columns(names: Sequence[str], table: str = "") -> str:
 def values(names: Sequence[str]) -> str:
     """As many placeholders as names."""
     return ", ".join("?" * len(names))
+
+
+SELECT_MENTIONS = f"SELECT {columns(MENTION_COLUMNS, 'mentions')} FROM mentions"
+
+LISTED = "(SELECT value FROM json_each(?))"
+"""A list of any length in one statement; its parameter is made by ``listed``."""
+
+
+def listed(ids: Iterable[str]) -> str:
+    """Ids for ``LISTED``."""
+    return json.dumps(list(ids))
 
 
 def stamp(moment: datetime) -> int:
