@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,7 +26,8 @@ from pipeline.domain import (
 )
 from pipeline.errors import TocsinError
 from pipeline.web.pages import PagesOf
-from pipeline.web.queue import ROWS, chosen
+from pipeline.web.queue import ROWS, chosen, page_of
+from pipeline.web.tickets import stretch_of
 
 router = APIRouter()
 
@@ -67,12 +69,17 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketFacts:
-    """A ticket with its state at this moment, its conversation and its history."""
+    """A ticket with its state at this moment, its conversation and its history.
+
+    Of a long conversation one page, the newest without ``page=``, and how many posts stand before and after it.
+    """
 
     ticket: Ticket
     status: Status
     claimed_by: str | None
-    conversation: list[ScoredMention]
+    conversation: Sequence[ScoredMention]
+    older: int
+    newer: int
     events: list[Event]
 
 
@@ -120,15 +127,18 @@ def queue(request: Request, pages: PagesOf) -> Queue:
 
 
 @router.get("/api/tickets/{ticket_id:path}")
-def ticket(ticket_id: str, pages: PagesOf) -> TicketFacts:
-    """One ticket in full; 404 when there is none."""
+def ticket(ticket_id: str, request: Request, pages: PagesOf) -> TicketFacts:
+    """One ticket with a page of its conversation; 404 when there is none."""
     now = pages.clock()
     found = pages.store.ticket(ticket_id)
+    stretch = stretch_of(pages.store, found.id, page_of(request.query_params))
     return TicketFacts(
         ticket=found,
         status=found.status(now),
         claimed_by=found.holder(now),
-        conversation=pages.store.conversations([found.id]).get(found.id, []),
+        conversation=stretch.items,
+        older=stretch.older,
+        newer=stretch.newer,
         events=pages.store.events(found.id),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from fastapi.responses import HTMLResponse
 
 from pipeline.domain import Event, EventKind, Mention, Part, Rank, Score, ScoredMention, Ticket
 from pipeline.errors import NotFound
+from pipeline.ports import Mentions
 from pipeline.text import FIRST_CLASS
 from pipeline.web import posts
 from pipeline.web.pages import Pages, PagesOf
@@ -81,9 +83,11 @@ def ticket(ticket_id: str, request: Request, pages: PagesOf) -> HTMLResponse:
     """The page; a fixed number of calls of the store."""
     visit = pages.visit(request)
     found = _ticket(pages, ticket_id)
-    conversation = pages.store.conversations([found.id]).get(found.id, [])
-    ranking = next((item for item in conversation if item.mention.id == found.mention), None)
-    stretch = stretch_of(conversation, page_of(request.query_params))
+    stretch = stretch_of(pages.store, found.id, page_of(request.query_params))
+    ranking = next((item for item in stretch.items if item.mention.id == found.mention), None)
+    if ranking is None:
+        with suppress(NotFound):
+            ranking = pages.store.mention(found.mention)
     far = [ranking] if ranking and stretch.page == 1 and ranking not in stretch.items else []
     folded = pages.store.folded_counts([item.mention.id for item in (*far, *stretch.items)])
     shown = [_post(item, found, folded.get(item.mention.id, (0, 0))) for item in stretch.items]
@@ -97,7 +101,7 @@ def ticket(ticket_id: str, request: Request, pages: PagesOf) -> HTMLResponse:
         far=[_post(item, found, folded.get(item.mention.id, (0, 0))) for item in far],
         older=shown[:-open_posts],
         recent=shown[-open_posts:],
-        lead=ranking or (conversation[-1] if conversation else None),
+        lead=ranking or (stretch.items[-1] if stretch.items else None),
         why=why_of(found.rank, ranking.score) if ranking else None,
         earlier=_earlier(pages, found),
         events=lines(pages.store.events(found.id)),
@@ -106,12 +110,13 @@ def ticket(ticket_id: str, request: Request, pages: PagesOf) -> HTMLResponse:
     )
 
 
-def stretch_of(conversation: Sequence[ScoredMention], page: int) -> Stretch:
+def stretch_of(store: Mentions, conversation: str, page: int) -> Stretch:
     """Page ``page`` of a conversation, counted from its end; past its beginning, the page that holds its beginning."""
-    page = min(page, max(1, math.ceil(len(conversation) / POSTS)))
-    end = len(conversation) - (page - 1) * POSTS
-    start = max(0, end - POSTS)
-    return Stretch(items=conversation[start:end], page=page, older=start, newer=len(conversation) - end)
+    posts = store.sizes([conversation]).get(conversation, 0)
+    page = min(page, max(1, math.ceil(posts / POSTS)))
+    newer = (page - 1) * POSTS
+    items = store.conversation(conversation, limit=POSTS, offset=newer)
+    return Stretch(items=items, page=page, older=max(0, posts - newer - len(items)), newer=newer)
 
 
 def _ticket(pages: Pages, ticket_id: str) -> Ticket:

@@ -53,3 +53,24 @@ def test_the_post_that_ranks_a_storm_stands_above_its_newest_posts(desk: Desk, a
 def test_a_page_past_the_beginning_shows_the_beginning(desk: Desk, ana: Browser, page: int) -> None:
     ticket = storm(desk, 3)
     assert shown(ana.get(f"/tickets/{ticket}?page={page}").text) == [0, 1, 2, 3]
+
+
+def test_the_api_gives_a_storm_by_pages_too(desk: Desk, ana: Browser) -> None:
+    ticket = storm(desk, POSTS + 4)
+    newest, oldest = (ana.get(f"/api/tickets/{ticket}{page}").json() for page in ("", "?page=2"))
+    assert (len(newest["conversation"]), newest["older"], newest["newer"]) == (POSTS, 5, 0)
+    assert (len(oldest["conversation"]), oldest["older"], oldest["newer"]) == (5, 0, POSTS)
+    assert oldest["conversation"][0]["mention"]["text"] == "reply 0."
+
+
+def test_opening_a_ticket_reads_no_conversation_whole(
+    desk: Desk, ana: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = storm(desk, POSTS + 4)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("read whole")
+
+    monkeypatch.setattr(type(desk.store), "conversations", refuse)
+    assert ana.get(f"/tickets/{ticket}").status_code == 200
+    assert ana.get(f"/api/tickets/{ticket}").status_code == 200
