@@ -399,7 +399,7 @@ class Schema(Protocol):
         """Bring an older layout up to date; may be interrupted and called again. Empty stores get theirs."""
 
 
-class Store(Progress, Mentions, Tickets, Events, Incidents, Notices, Protocol):
+class Store(Progress, Mentions, Tickets, Events, Incidents, Notices, Archive, Retention, Backups, Schema, Protocol):
     """All of it; ``version`` counts every change that the pages show, for live updates."""
 
     def change_count(self) -> int:

@@ -43,7 +43,7 @@ class Database:
     note that an alarm was sent cannot be collected again. Batches are written in large transactions, so it costs little.
     """
 
-    def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path | str, *, read_only: bool = False, migrate: bool = True) -> None:
         self.path = str(path)
         self.read_only = read_only
         self._idle: LifoQueue[sqlite3.Connection] = LifoQueue()
@@ -52,7 +52,10 @@ class Database:
         with self._errors():
             connection = self._connect()
             try:
-                self._prepare(connection)
+                if migrate:
+                    self._prepare(connection)
+                else:
+                    self._version(connection)
             except BaseException:
                 connection.close()
                 raise
@@ -84,6 +87,22 @@ class Database:
             except BaseException:
                 _roll_back(connection)
                 raise
+
+    def version(self) -> int:
+        """How many steps of the schema the file has seen."""
+        with self.read() as connection:
+            return self._version(connection)
+
+    def migrate(self) -> None:
+        """Apply the steps of the schema that are missing; opening does so too, unless told not to."""
+        with self._errors(), self._writing, self._borrowed() as connection:
+            self._prepare(connection)
+
+    def become(self, other: sqlite3.Connection) -> None:
+        """Take over the content of another database in one transaction, and bring it up to date; waits for other writers."""
+        with self._errors(), self._writing, self._borrowed() as connection:
+            other.backup(connection)
+            self._prepare(connection)
 
     def close(self) -> None:
         """Close the connections; those in use close when they come back."""

@@ -16,6 +16,7 @@ from pipeline.stores.sqlite.rows import (
     MENTION_COLUMNS,
     NUMBERS,
     SELECT_MENTIONS,
+    Row,
     columns,
     listed,
     mention_row,
@@ -24,12 +25,15 @@ from pipeline.stores.sqlite.rows import (
     text_of,
     values,
 )
-from pipeline.stores.sqlite.words import INSERT_WORDS, analysed
+from pipeline.stores.sqlite.words import DELETE_WORDS, INSERT_WORDS, Words, analysed
 
 PERIOD_BITS = 48  # of a number, cut off for its period in ``bands``: 2**48 / 1024 microseconds are 3.2 days
 
 _NUMBERED = ("number", *MENTION_COLUMNS)
 _INSERT = f"INSERT INTO mentions ({columns(_NUMBERED)}) VALUES ({values(_NUMBERED)})"
+
+Made = Mapping[str, tuple[Row, Words]]
+"""Rows and words of mentions by id, made before the transaction that writes them."""
 
 
 class SqliteMentions:
@@ -42,22 +46,13 @@ class SqliteMentions:
         known = self.known([item.mention.id for item in mentions])
         unknown = {item.mention.id: item for item in reversed(mentions) if item.mention.id not in known}
         # Rows and words are made before the transaction: other writers wait for it.
-        made = {id_: (mention_row(item), analysed(item)) for id_, item in unknown.items()}
+        made = made_of(unknown.values())
         if not made:
             return []
         with self._database.write() as connection:
             for id_ in _known(connection, list(unknown)):  # by another process in this moment
                 del unknown[id_]
-            numbered = _numbered(connection, unknown.values())
-            connection.executemany(_INSERT, [(number, *made[item.mention.id][0]) for number, item in numbered])
-            connection.executemany(INSERT_WORDS, [(number, *made[item.mention.id][1]) for number, item in numbered])
-            bands = sorted(
-                (number >> PERIOD_BITS, band, number)
-                for number, item in numbered
-                if item.mention.fold is None
-                for band in set(sketches.get(item.mention.id, ()))
-            )
-            connection.executemany("INSERT INTO bands VALUES (?, ?, ?)", bands)
+            insert(connection, unknown.values(), made, sketches)
             bump(connection)
         return [item.mention.id for item in mentions if unknown.pop(item.mention.id, None)]
 
@@ -125,6 +120,34 @@ class SqliteMentions:
                 (stamp(since), crisis, limit),
             )
             return [scored_mention(row) for row in rows]
+
+
+def made_of(items: Iterable[ScoredMention]) -> Made:
+    """What is written of each mention."""
+    return {item.mention.id: (mention_row(item), analysed(item)) for item in items}
+
+
+def insert(
+    connection: sqlite3.Connection, items: Iterable[ScoredMention], made: Made, sketches: Mapping[str, Sequence[int]]
+) -> None:
+    """Write mentions that are not there yet inside the caller's transaction."""
+    numbered = _numbered(connection, items)
+    connection.executemany(_INSERT, [(number, *made[item.mention.id][0]) for number, item in numbered])
+    connection.executemany(INSERT_WORDS, [(number, *made[item.mention.id][1]) for number, item in numbered])
+    bands = sorted(
+        (number >> PERIOD_BITS, band, number)
+        for number, item in numbered
+        if item.mention.fold is None
+        for band in set(sketches.get(item.mention.id, ()))
+    )
+    connection.executemany("INSERT INTO bands VALUES (?, ?, ?)", bands)
+
+
+def remove(connection: sqlite3.Connection, numbered: Mapping[int, Words]) -> None:
+    """Take mentions (number, and the words they are found by) off the table and the search, but for their bands."""
+    ordered = sorted(numbered.items())
+    connection.executemany(DELETE_WORDS, [(number, *words) for number, words in ordered])
+    connection.executemany("DELETE FROM mentions WHERE number = ?", [(number,) for number, _ in ordered])
 
 
 def _known(connection: sqlite3.Connection, ids: Iterable[str]) -> set[str]:

@@ -251,6 +251,13 @@ def event(row: Row) -> Event:
     )  # fmt: skip
 
 
+def event_row(event: Event) -> Row:
+    """The row of an event in the order of ``EVENT_COLUMNS``."""
+    return (
+        event.id, stamp(event.at), event.actor, event.kind.value, event.subject, event.note, event.before, event.undone
+    )  # fmt: skip
+
+
 def incident_row(incident: Incident) -> Row:
     """The row of an incident in the order of ``INCIDENT_COLUMNS``."""
     return (
