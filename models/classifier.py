@@ -1,6 +1,6 @@
-"""A loaded model: posts in, calibrated probabilities, floor hits and reasons out. NumPy alone.
+"""A loaded model: posts in, calibrated probabilities, floor hits and reasons out. NumPy and SciPy's sparse product.
 
-What a token adds to every head is summed up once, when the token is first met; a batch is then two gathers and a sum.
+What a token adds to every head is summed up once, when the token is first met; a batch is then a few sums of rows.
 """
 
 from __future__ import annotations
@@ -9,37 +9,26 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from models import artefact, features, floor
-from models.features import Reading, Token
 from models.outcome import HEADS, LABELS, WIDTH, Classified, Head, Hit, Reason, columns
+from models.table import BLOCK, DENSE, UNSAID, Floats, Known, Sight, Table, added
 from models.text import tokens
 
-REMEMBERED = 1 << 18
+REMEMBERED = 1 << 17
 """Tokens kept before the cache starts anew: about 100 MB; a day of posts in eight languages needs fewer."""
-_DENSE = len(features.FORM) + len(features.cue_names())
-_UNSAID = 2
-"""The first two form columns count tokens and characters: length is no reason in anybody's words."""
-_WORDS, _LETTERS, _NORMS = slice(0, WIDTH), slice(WIDTH, 2 * WIDTH), slice(2 * WIDTH, 2 * WIDTH + 2)
-_COUNTS = slice(2 * WIDTH + 2, 2 * WIDTH + 2 + _DENSE)
-_ROW = _COUNTS.stop
-
-_UNQUOTED = [_COUNTS.start + features.FORM.index(name) for name in ("links", "handles")]
-"""Links and handles are nobody's reason: where a post went, not what it says."""
 SPANS: dict[Head, int] = {"sentiment": 1, "category": 1, "urgency": 2, "crisis": 1}
 """Reasons looked for per head."""
 LONGEST_QUOTE = 80
-LONGEST_SPAN = 3
-LENGTH_PRICE = np.array([1.0, 1.5, 1.9])
+LENGTH_PRICE = (1.0, 1.5, 1.9)
 """A span of two or three tokens must pull that much harder than one: short reasons read better."""
 FAINTEST = 0.05
 """Nats below which a pull is noise."""
-
-Floats = NDArray[np.float32]
+_HEADS = [columns(head) for head in HEADS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,123 +57,19 @@ class Weights:
     offset: Floats
 
 
-def look_up(known: NDArray[np.uint32], wanted: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """The place of each wanted feature in a sorted array, and whether it is there at all."""
-    if not len(known):
-        return np.zeros(len(wanted), np.intp), np.zeros(len(wanted), np.bool_)
-    places = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    return places, known[places] == wanted
-
-
-_ROOM = 1 << 12
-"""Tokens a new table has room for; the room doubles when it is full."""
-
-
-def _doubled(array: NDArray[Any]) -> NDArray[Any]:
-    """The array with as much room again."""
-    return np.concatenate([array, np.zeros_like(array)])
-
-
-class _Table:
-    """Every token met so far with what it adds to a post, as arrays by token number."""
-
-    def __init__(self, weights: Weights) -> None:
-        self._weights = weights
-        self.numbers: dict[str, int] = {}
-        self._new: list[Token] = list(features.EDGES)
-        self.entries: list[floor.Entry] = [floor.Entry(""), floor.Entry("")]
-        self._settled = 0
-        self.rows = np.zeros((_ROOM, _ROW), np.float32)
-        self.first = np.zeros(_ROOM, np.uint32)
-        self.last = np.zeros(_ROOM, np.uint32)
-        self.ears = np.zeros(_ROOM, np.uint8)
-        self.counted = np.zeros(_ROOM, np.bool_)
-        self.settle()
-
-    @property
-    def size(self) -> int:
-        """Tokens met so far."""
-        return self._settled + len(self._new)
-
-    def number(self, token: str) -> int:
-        """The number of a new token; its row is there after ``settle``."""
-        number = self.numbers[token] = self.size
-        self._new.append(features.read(token))
-        self.entries.append(floor.lexicon().entry(token))
-        return number
-
-    def settle(self) -> None:
-        """Give the new tokens their rows, all at once."""
-        new, weights = self._new, self._weights
-        if not new:
-            return
-        while len(self.first) < self.size:
-            self.rows, self.first = _doubled(self.rows), _doubled(self.first)
-            self.last, self.ears = _doubled(self.last), _doubled(self.ears)
-            self.counted = _doubled(self.counted)
-        here = slice(self._settled, self.size)
-        rows = self.rows[here]
-        words = np.array([number for token in new for number in token.words], np.uint32)
-        word_owners = np.repeat(np.arange(len(new)), [len(token.words) for token in new])
-        letters, letter_owners = features.letters([token.spelled for token in new])
-        for block, (place, found, owner, known, weight, squares) in enumerate(
-            (
-                (_WORDS, words, word_owners, weights.words, weights.word_weights, weights.word_squares),
-                (_LETTERS, letters, letter_owners, weights.letters, weights.letter_weights, weights.letter_squares),
-            )
-        ):
-            at, there = look_up(known, found)
-            at, owners = at[there], owner[there]
-            if len(at):
-                starts = np.flatnonzero(np.diff(owners, prepend=-1))
-                rows[owners[starts], place] = np.add.reduceat(weight[at], starts, axis=0)
-                rows[owners[starts], _NORMS.start + block] = np.add.reduceat(squares[at], starts)
-        rows[:, _COUNTS] = [features.dense_row(token) for token in new]
-        self.first[here] = [token.first for token in new]
-        self.last[here] = [token.last for token in new]
-        self.ears[here] = [entry.ears for entry in self.entries[here]]
-        self.counted[here] = [bool(entry.anchored or entry.supported) for entry in self.entries[here]]
-        self._settled = self.size
-        self._new = []
-
-
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A batch as the model read it."""
+    """A batch as the model read it; ``pairs`` are rows of neighbours, each at the place of its left token."""
 
-    posts: list[list[str]]
-    reading: Reading
-    rows: Floats
-    pairs: Floats
+    sight: Sight
+    owners: NDArray[np.intp]
+    pairs: NDArray[np.int32]
     pair_places: NDArray[np.intp]
-    sums: Floats
+    counts: NDArray[np.float64]
     scale: Floats
-    final: Floats
+    final: NDArray[np.float64]
     hits: list[tuple[Hit, ...]]
     fired: dict[int, floor.Fired]
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """The tokens of a batch that matter to the floor: ``ears`` (t,) who hears each, ``counted`` (t,) whether it matters."""
-
-    reading: Reading
-    ears: NDArray[np.uint8]
-    counted: NDArray[np.bool_]
-    entries: Sequence[floor.Entry]
-
-    def by_post(self, languages: Sequence[str]) -> Iterator[tuple[int, list[floor.Entry]]]:
-        """Each post with an anchor heard in its language, and the entries of its tokens that matter."""
-        listening = {language: floor.ears(language) for language in set(languages)}
-        heard = np.bitwise_or.reduceat(self.ears, self.reading.starts)
-        heard &= np.array([listening[language] for language in languages], np.uint8)
-        owners = self.reading.posts
-        places = np.flatnonzero(self.counted & (heard[owners] != 0))
-        posts, starts = np.unique(owners[places], return_index=True)
-        numbers = self.reading.numbers[places].tolist()
-        ends = [*starts.tolist()[1:], len(numbers)]
-        for post, start, end in zip(posts.tolist(), starts.tolist(), ends, strict=False):
-            yield post, [self.entries[number] for number in numbers[start:end]]
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -198,9 +83,15 @@ class Model:
 
     def __init__(self, weights: Weights, *, version: str) -> None:
         self.version = version
-        self._weights = weights
         self._rules = _known_rules(weights)
-        self._table = _Table(weights)
+        # The layer above is linear: what reaches it is weighed by it once and for all. A head's mean tells its labels
+        # nothing, and without it every pull is one towards a label and away from the others.
+        mix = _centred(weights.mix.astype(np.float64))
+        self._words = Known(weights.words, weights.word_weights @ mix, weights.word_squares)
+        self._letters = Known(weights.letters, weights.letter_weights @ mix, weights.letter_squares)
+        self._dense, self._languages = weights.dense @ mix, weights.languages @ mix
+        self._bias = weights.bias @ mix + weights.offset
+        self._table = Table(self._words, self._letters)
         self._lock = threading.Lock()
 
     def classify(self, texts: Sequence[str], languages: Sequence[str]) -> Classified:
@@ -228,50 +119,35 @@ class Model:
         posts = [tokens(text) for text in texts]
         with self._lock:
             if self._table.size > REMEMBERED:
-                self._table = _Table(self._weights)
-            table = self._table
-            reading = features.reading(posts, table.numbers, table.number)
-            table.settle()
-            rows = table.rows[reading.numbers]
-            pair_numbers, places = features.neighbours(table.first, table.last, reading)
-            ears, counted, entries = table.ears[reading.numbers], table.counted[reading.numbers], table.entries
-        weights = self._weights
-        at, there = look_up(weights.words, pair_numbers)
-        at, places = at[there], places[there]
-        pairs = weights.word_weights[at]
-        if not posts:
-            nothing = np.zeros((0, WIDTH), np.float32)
-            return _Read([], reading, rows, pairs, places, rows[:, _COUNTS], nothing, nothing, [], {})
-        owners = reading.posts
-        sums = np.add.reduceat(rows, reading.starts, axis=0)
-        pair_posts = owners[places]
-        squares = sums[:, _NORMS].astype(np.float64)
-        squares[:, 0] += np.bincount(pair_posts, weights.word_squares[at], len(posts))
-        words = sums[:, _WORDS].astype(np.float64)
-        if len(pair_posts):
-            changes = np.flatnonzero(np.diff(pair_posts, prepend=-1))
-            words[pair_posts[changes]] += np.add.reduceat(pairs, changes, axis=0)
-        scale = (1 / np.sqrt(np.maximum(squares, 1e-9))).astype(np.float32)
-        raw = words * scale[:, :1] + sums[:, _LETTERS] * scale[:, 1:]
-        raw += (
-            np.log1p(sums[:, _COUNTS]) @ weights.dense
-            + features.language_columns(languages) @ weights.languages
-            + weights.bias
-        )
-        hits, fired, flags = self._floor(posts, languages, _Counted(reading, ears, counted, entries))
-        final = raw @ weights.mix + weights.offset + flags @ self._rules
-        return _Read(posts, reading, rows, pairs, places, sums[:, _COUNTS], scale, final, hits, fired)
+                self._table = Table(self._words, self._letters)
+            sight = self._table.read(posts)
+        owners, count = sight.reading.posts, len(posts)
+        pair_numbers, places = features.neighbours(sight.first, sight.last, sight.reading)
+        pairs, there = self._words.find(pair_numbers)
+        places = places[there]
+        ends = np.append(sight.reading.starts, len(owners)).astype(np.int32)
+        once = np.ones(len(owners), np.float32)
+        held = csr_array((once, sight.reading.numbers.astype(np.int32), ends), shape=(count, len(sight.rows)))
+        sums, counts = (held @ sight.rows).astype(np.float64), (held @ sight.counts).astype(np.float64)
+        words = sums[:, :BLOCK] + added(owners[places], pairs, count, self._words.rows)
+        letters = sums[:, BLOCK:]
+        scale = 1 / np.sqrt(np.maximum(np.column_stack([words[:, WIDTH], letters[:, WIDTH]]), 1e-9))
+        final = words[:, :WIDTH] * scale[:, :1] + letters[:, :WIDTH] * scale[:, 1:]
+        final += np.log1p(counts) @ self._dense + features.language_columns(languages) @ self._languages + self._bias
+        hits, fired, flags = self._floor(sight, owners, languages)
+        final += flags @ self._rules
+        return _Read(sight, owners, pairs, places, counts, scale.astype(np.float32), final, hits, fired)
 
     def _floor(
-        self, posts: Sequence[Sequence[str]], languages: Sequence[str], counted: _Counted
+        self, sight: Sight, owners: NDArray[np.intp], languages: Sequence[str]
     ) -> tuple[list[tuple[Hit, ...]], dict[int, floor.Fired], Floats]:
-        hits: list[tuple[Hit, ...]] = [()] * len(posts)
+        hits: list[tuple[Hit, ...]] = [()] * len(languages)
         fired: dict[int, floor.Fired] = {}
-        flags = np.zeros((len(posts), len(self._rules)), np.float32)
+        flags = np.zeros((len(languages), len(self._rules)), np.float32)
         lexicon = floor.lexicon()
-        for post, entries in counted.by_post(languages):
-            possible = lexicon.possible(entries, languages[post])
-            found = tuple(lexicon.search(posts[post], possible)) if possible else ()
+        for post, needs in _heard(sight, owners, languages):
+            possible = lexicon.possible(needs, languages[post])
+            found = tuple(lexicon.search(sight.posts[post], possible)) if possible else ()
             if found:
                 fired[post], hits[post] = found, floor.hits_among(found)
                 flags[post, [number for number, _ in found]] = 1
@@ -279,7 +155,7 @@ class Model:
 
     @staticmethod
     def _outcome(batch: _Read) -> Classified:
-        final = batch.final.astype(np.float64)
+        final = batch.final
         answers = (
             {head: _softmax(final[:, columns(head)]) for head in HEADS if len(LABELS[head]) > 1} if len(final) else {}
         )
@@ -294,41 +170,55 @@ class Model:
 
     def _reasons(self, batch: _Read) -> list[tuple[Reason, ...]]:
         """Per head, the spans of up to three tokens that pull hardest towards the answer and away from the others."""
-        if not batch.posts:
+        sight = batch.sight
+        found: list[list[Reason]] = [[] for _ in sight.posts]
+        if not found:
             return []
-        owners = batch.reading.posts
-        pulls = self._pulls(batch, owners)
-        silent = (batch.reading.numbers < len(features.EDGES)) | (batch.rows[:, _UNQUOTED] > 0).any(axis=1)
-        found: list[list[Reason]] = [[] for _ in batch.posts]
-        for head in HEADS:
-            place = columns(head)
-            answer = batch.final[:, place].argmax(axis=1)
-            pull = pulls[np.arange(len(owners)), place.start + answer[owners]]
-            if len(LABELS[head]) > 1:
-                pull = pull - pulls[:, place].mean(axis=1)
-            for _ in range(SPANS[head]):
-                spans = _strongest(np.where(silent, -np.inf, pull), owners, batch.reading.starts)
-                for post, first, length, weight in spans:
-                    offset = first - int(batch.reading.starts[post]) - 1
-                    words = " ".join(batch.posts[post][offset : offset + length])[:LONGEST_QUOTE]
-                    found[post].append(Reason(head=head, label=LABELS[head][answer[post]], words=words, weight=weight))
-                    pull[first : first + length] = -np.inf
+        answers = np.column_stack([batch.final[:, place].argmax(axis=1) for place in _HEADS])
+        pulls = self._pulls(batch, answers + [place.start for place in _HEADS])
+        spans = [
+            (number, _strongest(pull, batch.owners, sight.reading.starts))
+            for number, (head, pull) in enumerate(zip(HEADS, pulls, strict=True))
+            for _ in range(SPANS[head])
+        ]
+        heads = np.concatenate([np.full(len(span.posts), number) for number, span in spans])
+        posts, first, length, weight = (
+            np.concatenate([getattr(span, name) for _, span in spans])
+            for name in ("posts", "first", "length", "weight")
+        )
+        order = np.lexsort((-weight, posts))
+        posts, heads = posts[order], heads[order]
+        begins = first[order] - len(features.EDGES) * posts - 1  # among what was said, where there are no edges
+        labels = answers[posts, heads]
+        for post, head, label, begin, size, pull in zip(
+            *(each.tolist() for each in (posts, heads, labels, begins, length[order], weight[order])), strict=True
+        ):
+            words = sight.said[begin] if size == 1 else " ".join(sight.said[begin : begin + size])
+            name = HEADS[head]
+            found[post].append(Reason(name, LABELS[name][label], words[:LONGEST_QUOTE], pull))
         self._add_rules(batch, found)
-        return [tuple(sorted(reasons, key=lambda reason: -reason.weight)) for reasons in found]
+        return list(map(tuple, found))
 
-    def _pulls(self, batch: _Read, owners: NDArray[np.intp]) -> NDArray[np.float64]:
-        """What each token (t, 16) adds to the final log odds of its post; a pair's share goes half to each neighbour."""
+    def _pulls(self, batch: _Read, answers: NDArray[np.intp]) -> Floats:
+        """What each token adds to the log odds of its post's answers (n, 4), as (4, t); a pair's share goes half to each
+        neighbour. Tokens that are nobody's reason pull infinitely little."""
+        sight, owners = batch.sight, batch.owners
+        numbers, wanted = sight.reading.numbers, answers[owners]
+        places = numbers[:, None] * (2 * BLOCK) + wanted
+        flat = sight.rows.reshape(-1)
         scale = batch.scale[owners]
-        raw = batch.rows[:, _WORDS] * scale[:, :1] + batch.rows[:, _LETTERS] * scale[:, 1:]
-        halves = batch.pairs * scale[batch.pair_places, :1] / 2
-        raw[batch.pair_places] += halves
-        raw[batch.pair_places + 1] += halves
-        counted = batch.sums[:, _UNSAID:]
+        pulls = flat[places] * scale[:, :1] + flat[places + BLOCK] * scale[:, 1:]
+        at = batch.pair_places
+        halves = self._words.rows.reshape(-1)[batch.pairs[:, None] * BLOCK + wanted[at]] * scale[at, :1] / 2
+        pulls[at] += halves
+        pulls[at + 1] += halves
+        told = np.flatnonzero(sight.told[numbers])
+        counted = batch.counts[:, UNSAID:]
         per_count = np.log1p(counted) / np.maximum(counted, 1e-9)
-        counts = batch.rows[:, _COUNTS][:, _UNSAID:] * per_count[owners]
-        raw += counts @ self._weights.dense[_UNSAID:]
-        pulls: NDArray[np.float64] = (raw @ self._weights.mix).astype(np.float64)
-        return pulls
+        worth = (self._dense[UNSAID:].T[answers] * per_count[:, None]).astype(np.float32)
+        pulls[told] += np.einsum("tk,thk->th", sight.counts[numbers[told], UNSAID:], worth[owners[told]])
+        pulls[sight.silent[numbers]] = -np.inf
+        return np.ascontiguousarray(pulls.T)
 
     def _add_rules(self, batch: _Read, found: list[list[Reason]]) -> None:
         """The floor rules, weak ones too, with the weight the layer above gives them."""
@@ -340,23 +230,71 @@ class Model:
                     answer = int(batch.final[post, place].argmax())
                     weight = float(pull[place][answer] - (pull[place].mean() if head == "urgency" else 0.0))
                     if weight > FAINTEST:
-                        found[post].append(Reason(head=head, label=LABELS[head][answer], words=words, weight=weight))
+                        found[post].append(Reason(head, LABELS[head][answer], words, weight))
+            found[post].sort(key=lambda reason: -reason.weight)
 
 
-def _strongest(
-    pull: NDArray[np.float64], owners: NDArray[np.intp], starts: NDArray[np.intp]
-) -> list[tuple[int, int, int, float]]:
-    """Per post the span of one to three tokens with the strongest pull: post, first token, length, weight."""
-    padded = np.concatenate([pull, np.full(LONGEST_SPAN, -np.inf)])
-    sums = np.cumsum([padded[shift : shift + len(pull)] for shift in range(LONGEST_SPAN)], axis=0)
-    worth = sums / LENGTH_PRICE[:, None]
-    length = worth.argmax(axis=0)
-    best = worth.max(axis=0)
+def _centred(mix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weights of a layer without the mean of each head that has more than one label."""
+    mix = mix.copy()
+    for place in _HEADS:
+        if place.stop - place.start > 1:
+            mix[:, place] -= mix[:, place].mean(axis=1, keepdims=True)
+    return mix
+
+
+def _heard(
+    sight: Sight, owners: NDArray[np.intp], languages: Sequence[str]
+) -> Iterator[tuple[int, list[tuple[int, floor.Need]]]]:
+    """Each post with an anchor heard in its language, and what its tokens are to the floor, with their places."""
+    if not languages:
+        return
+    listening = {language: floor.ears(language) for language in set(languages)}
+    numbers = sight.reading.numbers
+    heard = np.bitwise_or.reduceat(sight.ears[numbers], sight.reading.starts)
+    heard &= np.array([listening[language] for language in languages], np.uint8)
+    places = np.flatnonzero(sight.counted[numbers] & (heard != 0)[owners])
+    if not len(places):
+        return
+    starts = _changes(owners[places])
+    ends = np.append(starts[1:], len(places))
+    needs = map(sight.needs.__getitem__, numbers[places].tolist())
+    needed = list(zip(np.cumsum(sight.worded[numbers])[places].tolist(), needs, strict=True))
+    posts = owners[places[starts]].tolist()
+    for post, start, end in zip(posts, starts.tolist(), ends.tolist(), strict=True):
+        yield post, needed[start:end]
+
+
+def _changes(ascending: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Where each new value begins."""
+    return np.flatnonzero(np.diff(ascending, prepend=-1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """Spans of tokens, at most one a post."""
+
+    posts: NDArray[np.intp]
+    first: NDArray[np.intp]
+    length: NDArray[np.intp]
+    weight: Floats
+
+
+def _strongest(pull: Floats, owners: NDArray[np.intp], starts: NDArray[np.intp]) -> _Spans:
+    """Per post the span of one to three tokens with the strongest pull, which pulls no more afterwards."""
+    best, weight, length = pull.copy(), pull.copy(), np.ones(len(pull), np.intp)
+    summed = pull
+    for size, price in enumerate(LENGTH_PRICE[1:], 2):
+        summed = summed[:-1] + pull[size - 1 :]
+        worth = summed / np.float32(price)
+        better = np.flatnonzero(worth > best[: len(worth)])
+        best[better], weight[better], length[better] = worth[better], summed[better], size
     places = np.flatnonzero((best == np.maximum.reduceat(best, starts)[owners]) & (best > FAINTEST))
-    posts, first = np.unique(owners[places], return_index=True)
-    chosen = places[first]
-    weights = sums[length[chosen], chosen]
-    return list(zip(posts.tolist(), chosen.tolist(), (length[chosen] + 1).tolist(), weights.tolist(), strict=True))
+    chosen = places[_changes(owners[places])]
+    found = _Spans(owners[chosen], chosen, length[chosen], weight[chosen])
+    for further in range(len(LENGTH_PRICE)):
+        pull[chosen[found.length > further] + further] = -np.inf
+    return found
 
 
 def load(path: Path | None = None) -> Model:
@@ -378,7 +316,7 @@ def weights_of(arrays: dict[str, NDArray[np.generic]], folder: Path) -> Weights:
         "letter_weights": (len(named["letters"]), WIDTH),
         "word_squares": (len(named["words"]),),
         "letter_squares": (len(named["letters"]),),
-        "dense": (_DENSE, WIDTH),
+        "dense": (DENSE, WIDTH),
         "languages": (len(features.LANGUAGES), WIDTH),
         "bias": (WIDTH,),
         "mix": (WIDTH, WIDTH),

@@ -17,7 +17,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from models.text import HANDLE, LINK, fold, pieces
+from models.text import HANDLE, LINK, Beginnings, fold, pieces, unstretched
 
 LANGUAGES = ("en", "de", "tr", "pl", "es", "fr", "pt", "it")
 """The languages the models know from labels; others share one column and are judged by shared words and marks."""
@@ -28,6 +28,7 @@ LETTERS = (2, 5)
 _BLANK = ord(" ")
 _PRIME = 1_000_003  # larger than most letters' code points, so that short n-grams do not meet
 START, END = crc32(b"^"), crc32(b"$")
+_KIND = crc32(b"w")  # the sum goes on from it: the number of "w" and the word
 FORM = (
     "tokens", "characters", "capitals", "exclamations", "questions", "dots", "emoji", "numbers", "long numbers",
     "money", "links", "handles", "hashtags", "good words", "bad words",
@@ -36,6 +37,8 @@ _MONEY = re.compile(
     r"[€$£₺]|\b(?:eur|euros?|usd|gbp|tl|lira(?:si)?|zl|pln|zloty\w*|reais|brl|dollars?|quid|bucks|kr|mxn|pesos)\b|r\$"
 )
 _NONE = (0.0,) * 6  # from exclamations to long numbers
+LONGEST_TOKEN = 40
+"""Characters of a token that are counted: a longer one is no longer word."""
 _EMOJI = re.compile("[☀-➿⭐⭕\U0001f300-\U0001faff]")
 
 
@@ -58,26 +61,28 @@ def cue_names() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _cue_stems() -> tuple[dict[str, int], dict[str, int], int]:
-    """Whole folded words, and beginnings of words, with the number of their cue; and the longest beginning."""
+def _cue_stems() -> tuple[dict[str, int], dict[str, int], Beginnings]:
+    """Whole folded words, and beginnings of words, with the number of their cue; and the beginnings to search in."""
     whole: dict[str, int] = {}
     starts: dict[str, int] = {}
     for number, languages in enumerate(tomllib.loads(CUES.read_text(encoding="utf-8")).values()):
         for stems in languages.values():
             for stem in stems.split():
                 (starts if stem.endswith("*") else whole)[fold(stem.rstrip("*"))] = number
-    return whole, starts, max(map(len, starts))
+    return whole, starts, Beginnings(starts)
 
 
-def _cue_of(word: str) -> int | None:
-    """The cue a folded word stands for: as a whole, else by its longest known beginning."""
-    whole, starts, longest = _cue_stems()
-    if word in whole:
-        return whole[word]
-    for length in range(min(len(word), longest), 1, -1):
-        if word[:length] in starts:
-            return starts[word[:length]]
-    return None
+def cues(words: Sequence[str]) -> list[tuple[int, int]]:
+    """Places of those folded words that stand for a cue, as a whole, else by their longest known beginning; and the cue."""
+    whole, starts, beginnings = _cue_stems()
+    found: list[tuple[int, int]] = []
+    for place, word in enumerate(words):
+        cue = whole.get(word)
+        if cue is None and (start := beginnings.longest(word)):
+            cue = starts[start]
+        if cue is not None:
+            found.append((place, cue))
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -86,6 +91,25 @@ def _valences() -> dict[str, float]:
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer  # noqa: PLC0415 - a second of start-up
 
     return dict(SentimentIntensityAnalyzer().lexicon)
+
+
+def valences(words: Sequence[str]) -> list[float]:
+    """The valence of each word, 0 of those that VADER does not know."""
+    known = _valences()
+    # Marks and emoticons have a valence there, but words alone are read here.
+    return [known.get(word, 0.0) if word[0].isalpha() else 0.0 for word in words]
+
+
+def with_money(words: Sequence[str]) -> NDArray[np.intp]:
+    """Places of the words that name a currency."""
+    text = "\n".join(words)
+    ends = np.cumsum([len(word) + 1 for word in words])
+    return np.unique(np.searchsorted(ends, [found.start() for found in _MONEY.finditer(text)], side="right"))
+
+
+def word_numbers(words: Sequence[str]) -> NDArray[np.uint32]:
+    """The feature number of each word."""
+    return np.array([crc32(word.encode("utf-8", "surrogatepass"), _KIND) for word in words], np.uint32)
 
 
 def hashed(kind: str, name: str) -> int:
@@ -145,25 +169,38 @@ def read(token: str) -> Token:
     first, last = (words[0], words[-1]) if words else (0, 0)
     words += [_pair(left, right) for left, right in pairwise(words)]
     spelled = tuple(part for part in parts if part[0].isalpha())
-    cues = [cue for cue in map(_cue_of, parts) if cue is not None]
+    valence = sum(valences(spelled))
     return Token(
         words=tuple(words),
         spelled=spelled,
-        cues=tuple(cues),
+        cues=tuple(cue for _, cue in cues(parts)),
         first=first,
         last=last,
-        form=_form(token, parts, spelled),
+        form=(*_form(token, parts), max(valence, 0.0), max(-valence, 0.0)),
     )
 
 
-def _form(token: str, parts: Sequence[str], spelled: Sequence[str]) -> tuple[float, ...]:
-    valence = 0.0
-    for word in spelled:
-        valence += _valences().get(word, 0.0)
-    length, capitals = float(min(len(token), 40)), float(len(token) > 2 and token.isupper())
+def add_form(
+    counts: NDArray[np.float32], tokens: Sequence[str], parts: Sequence[Sequence[str]], *, plain: Sequence[bool]
+) -> None:
+    """Add the form of tokens to their counts (n, 44), which hold what follows from their pieces alone.
+
+    ``plain`` tokens are one word: they have a length, may be capitals, and their money is the word's.
+    """
+    lengths = np.fromiter(map(len, tokens), np.intp, len(tokens))
+    counts[:, 0] = 1
+    counts[:, 1] = np.minimum(lengths, LONGEST_TOKEN)
+    counts[:, 2] = (lengths > 2) & np.fromiter(map(str.isupper, tokens), np.bool_, len(tokens))
+    for place in np.flatnonzero(~np.array(plain)).tolist():
+        counts[place, : len(FORM) - 2] = _form(tokens[place], parts[place])
+
+
+def _form(token: str, parts: Sequence[str]) -> tuple[float, ...]:
+    """The form of a token but for the valence of its words."""
+    length, capitals = float(min(len(token), LONGEST_TOKEN)), float(len(token) > 2 and token.isupper())
     if token.isalpha():  # nine tokens in ten: nothing else to count
-        money = float(len(spelled) == 1 and _MONEY.fullmatch(spelled[0]) is not None)
-        return (1.0, length, capitals, *_NONE, money, 0.0, 0.0, 0.0, max(valence, 0.0), max(-valence, 0.0))
+        money = float(len(parts) == 1 and _MONEY.fullmatch(parts[0]) is not None)
+        return (1.0, length, capitals, *_NONE, money, 0.0, 0.0, 0.0)
     masked = LINK in parts or HANDLE in parts
     digits = sum(map(str.isdigit, token))
     return (
@@ -176,12 +213,10 @@ def _form(token: str, parts: Sequence[str], spelled: Sequence[str]) -> tuple[flo
         0.0 if token.isascii() else float(min(len(_EMOJI.findall(token)), 5)),
         float(digits > 0),
         float(digits > 4 and not masked),
-        float(_MONEY.search(fold(token)) is not None),
+        float(_MONEY.search(unstretched(fold(token))) is not None),
         float(LINK in parts),
         float(HANDLE in parts),
         float(token.startswith("#")),
-        max(valence, 0.0),
-        max(-valence, 0.0),
     )
 
 
@@ -214,6 +249,17 @@ def reading(posts: Sequence[Sequence[str]], numbers: dict[str, int], new: Callab
             flat.append(new(token) if number is None else number)
         flat.append(1)
     return Reading(np.array(flat, np.intp), np.array(starts, np.intp))
+
+
+def between_edges(numbers: NDArray[np.intp], lengths: NDArray[np.intp]) -> Reading:
+    """Posts of so many tokens each, whose numbers stand in one row, each post between its two edges."""
+    ends = np.cumsum(lengths + len(EDGES))
+    starts = ends - lengths - len(EDGES)
+    flat = np.zeros(len(numbers) + len(EDGES) * len(lengths), np.intp)
+    inside = np.ones(len(flat), np.bool_)
+    inside[starts] = inside[ends - 1] = False
+    flat[inside], flat[ends - 1] = numbers, 1
+    return Reading(flat, starts)
 
 
 def neighbours(

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
 from models.outcome import Hit
-from models.text import HANDLE, LINK, MAIL, fold, pieces, tokens
+from models.text import HANDLE, LINK, MAIL, Beginnings, fold, pieces, tokens
 
 LEXICON = Path(__file__).with_name("floor.toml")
 LANGUAGES = ("en", "de", "tr", "pl", "es", "fr", "pt", "it")
@@ -28,6 +29,8 @@ Fired = tuple[tuple[int, str], ...]
 _REACH = {"de": 6, "tr": 6}
 """Words ``..`` reaches over; German and Turkish put the verb last, so theirs reaches farther."""
 _USUAL_REACH = 4
+SHORTEST_START = 2
+"""Letters of a beginning: one letter begins too many words."""
 _WORD = re.compile(r"[^\W_]+|[\U0001f300-\U0001faff]")
 _CONTRACTED = re.compile(r"'(?=(?:t|s|m|d|re|ve|ll)\b)")  # "can't" is one word, "l'incendie" and "Lumiva'nın" are two
 _STOP = re.compile(r"[.!?;:]['\")\]]*$")
@@ -35,11 +38,12 @@ _STOP = re.compile(r"[.!?;:]['\")\]]*$")
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One phrase of one rule in one language; ``rule`` is its number."""
+    """One phrase of one rule in one language; ``rule`` is its number, ``longest`` the words it covers at most."""
 
     rule: int
     language: str
     pattern: str
+    longest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +58,85 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What one token is to the floor: its folded words, the phrases it anchors or supports, and who hears it.
+class Need:
+    """The phrases that need a token: those it anchors or supports, and who hears it.
 
     ``ears`` has a bit for each language of ``LANGUAGES`` with a phrase that it anchors.
     """
 
-    words: str
-    anchored: frozenset[int] = frozenset()
-    supported: frozenset[int] = frozenset()
-    ears: int = 0
+    anchored: frozenset[int]
+    supported: frozenset[int]
+    ears: int
+
+
+NO_NEED = Need(frozenset(), frozenset(), 0)
+"""Of most words."""
+_OPENING = 4
+"""Letters by which words that begin like no phrase's are told: seven in eight."""
 
 
 class _Words:
-    """Which phrases need a word, found by the word or by its beginning."""
+    """What a folded word is needed for, found by the word or by its beginning."""
 
-    def __init__(self) -> None:
-        self._whole: dict[str, set[int]] = {}
-        self._starts: dict[str, set[int]] = {}
-
-    def add(self, words: Sequence[str], phrase: int) -> None:
+    def __init__(self, anchors: Mapping[str, set[int]], supports: Mapping[str, set[int]], ears: Sequence[int]) -> None:
+        self._ears = ears
+        self._whole: dict[str, Need] = {}
+        self._begun = {"": NO_NEED}
+        words = anchors.keys() | supports.keys()
+        self._beginnings = Beginnings(
+            word.rstrip("*") for word in words if word.endswith("*") and len(word) > SHORTEST_START
+        )
+        # Most words begin like no phrase's: a look at their first letters says so.
+        self._openings = {start[:_OPENING] for start in self._beginnings.within if len(start) >= _OPENING}
+        self._short = tuple(start for start in self._beginnings.within if len(start) < _OPENING)
+        for start, within in self._beginnings.within.items():  # shorter ones come first
+            word = f"{start}*"
+            self._begun[start] = self._joined(self._begun[within], anchors.get(word, ()), supports.get(word, ()))
         for word in words:
-            known = self._starts if word.endswith("*") else self._whole
-            known.setdefault(word.rstrip("*"), set()).add(phrase)
+            if not word.endswith("*"):
+                begun = self._begun[self._beginnings.longest(word)]
+                self._whole[word] = self._joined(begun, anchors.get(word, ()), supports.get(word, ()))
 
-    def phrases(self, words: Sequence[str]) -> frozenset[int]:
-        found: set[int] = set()
+    def needs(self, word: str) -> Need:
+        """Every phrase that needs the word."""
+        found = self._whole.get(word)
+        if found is not None:
+            return found
+        if word[:_OPENING] in self._openings or word.startswith(self._short):
+            return self._begun[self._beginnings.longest(word)]
+        return NO_NEED
+
+    def of_all(self, words: Sequence[str]) -> Need:
+        """Every phrase that needs one of the words."""
+        found = NO_NEED
         for word in words:
-            if word in self._whole:
-                found |= self._whole[word]
-            for length in range(2, len(word) + 1):
-                start = self._starts.get(word[:length])
-                if start is not None:
-                    found |= start
-        return frozenset(found)
+            need = self.needs(word)
+            if need is not NO_NEED:
+                found = need if found is NO_NEED else self._joined(found, need.anchored, need.supported)
+        return found
+
+    def _joined(self, need: Need, anchored: Collection[int], supported: Collection[int]) -> Need:
+        ears = need.ears
+        for number in anchored:
+            ears |= self._ears[number]
+        return Need(need.anchored.union(anchored), need.supported.union(supported), ears)
+
+
+def words_of(token: str) -> list[str]:
+    """The folded words of a token; a link, handle or address has none."""
+    if "@" in token or "/" in token or "www." in token.lower():
+        masked = pieces(token)
+        if HANDLE in masked or LINK in masked or MAIL in masked:
+            return []
+    folded = fold(token)
+    return _WORD.findall(_CONTRACTED.sub("", folded) if "'" in folded else folded)
+
+
+@lru_cache(maxsize=1 << 14)
+def _spelled(token: str) -> str:
+    """A token as phrases are searched in: its words with a blank after each, and the mark of a sentence's end."""
+    words = words_of(token)
+    return "".join([*(f"{word} " for word in words), *([". "] if words and _STOP.search(token) else [])])
 
 
 @cache
@@ -113,15 +162,17 @@ def ears(language: str) -> int:
     return sum(_ear(heard) for heard in spoken(language))
 
 
-def _element(element: str, reach: int) -> tuple[str, tuple[str, ...]]:
-    """The pattern of one element of a phrase (with the blank after it) and the words one of which it must have."""
+def _element(element: str, reach: int) -> tuple[str, tuple[str, ...], int]:
+    """The pattern of one element of a phrase (with the blank after it), the words one of which it must have, and how many
+    words it covers at most."""
     if element == "..":
-        return rf"(?:[^ .]+ ){{0,{reach}}}?", ()  # the mark of a sentence's end is never crossed
+        return rf"(?:[^ .]+ ){{0,{reach}}}?", (), reach  # the mark of a sentence's end is never crossed
     choices = [choice.split("_") for choice in element.strip("()").split("|")]
     body = "|".join(" ".join(re.escape(word).replace(r"\*", "[^ .]*") for word in choice) for choice in choices)
+    longest = max(map(len, choices))
     if element.startswith("("):
-        return f"(?:(?:{body}) )?", ()
-    return f"(?:{body}) ", tuple(max(choice, key=len) for choice in choices)
+        return f"(?:(?:{body}) )?", (), longest
+    return f"(?:{body}) ", tuple(max(choice, key=len) for choice in choices), longest
 
 
 def _listed(phrase: str, lists: Mapping[str, str]) -> str:
@@ -131,27 +182,27 @@ def _listed(phrase: str, lists: Mapping[str, str]) -> str:
     return phrase
 
 
-def _compiled(phrase: str, language: str) -> tuple[str, list[tuple[str, ...]]]:
-    """The pattern of a phrase over blank-separated words, and the words of its elements, the longest first."""
-    built = ""
+def _compiled(phrase: str, language: str) -> tuple[str, list[tuple[str, ...]], int]:
+    """The pattern of a phrase over blank-separated words, the words of its elements, the longest first, and how many words
+    it covers at most."""
+    built, longest = "", 0
     needed: list[tuple[str, ...]] = []
     for element in _CONTRACTED.sub("", fold(phrase)).replace("'", " ").split():
-        pattern, words = _element(element, _REACH.get(language, _USUAL_REACH))
+        pattern, words, covered = _element(element, _REACH.get(language, _USUAL_REACH))
         built += pattern
+        longest += covered
         if words:
             needed.append(words)
-    return built, sorted(needed, key=lambda words: -min(map(len, words)))
+    return built, sorted(needed, key=lambda words: -min(map(len, words))), longest
 
 
 class Lexicon:
-    """The rules of ``floor.toml``, ready to search; tokens met before are remembered."""
+    """The rules of ``floor.toml``, ready to search."""
 
     def __init__(self, path: Path = LEXICON) -> None:
         self.rules: list[Rule] = []
         self.phrases: list[Phrase] = []
-        self._anchors, self._supports = _Words(), _Words()
         self._alone: set[int] = set()
-        self._entries: dict[str, Entry] = {}
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         self._lists = {
             language: {name: words[language] for name, words in content["list"].items()} for language in LANGUAGES
@@ -164,27 +215,32 @@ class Lexicon:
             language: re.compile(rf"(?:[^ .]+ )?(?:{'|'.join(fold(word) for word in words.split())}) ")
             for language, words in content["negation"]["after"].items()
         }
+        anchors, supports = defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
         for number, rule in enumerate(content["rule"]):
-            self._add(number, rule)
+            self._add(number, rule, anchors, supports)
+        self._words = _Words(anchors, supports, [_ear(phrase.language) for phrase in self.phrases])
         self._heard = {
             language: frozenset(n for n, phrase in enumerate(self.phrases) if phrase.language in spoken(language))
             for language in (*LANGUAGES, "und", "")
         }
 
-    def _add(self, number: int, rule: dict[str, object]) -> None:
+    def _add(
+        self, number: int, rule: dict[str, object], anchors: dict[str, set[int]], supports: dict[str, set[int]]
+    ) -> None:
         unless: dict[str, str] = {}
         for language in LANGUAGES:
             wordings = rule.get(language)
             if not isinstance(wordings, dict):
                 continue
             for phrase in wordings.get("match", ()):
-                built, needed = _compiled(_listed(phrase, self._lists[language]), language)
-                self._anchors.add(needed[0], len(self.phrases))
-                if len(needed) > 1:
-                    self._supports.add(needed[1], len(self.phrases))
-                else:
+                built, needed, longest = _compiled(_listed(phrase, self._lists[language]), language)
+                for word in needed[0]:
+                    anchors[word].add(len(self.phrases))
+                for word in needed[1] if len(needed) > 1 else ():
+                    supports[word].add(len(self.phrases))
+                if len(needed) == 1:
                     self._alone.add(len(self.phrases))
-                self.phrases.append(Phrase(number, language, f"(?<= ){built}"))
+                self.phrases.append(Phrase(number, language, f"(?<= ){built}", longest))
             if wordings.get("unless"):
                 harmless = "|".join(
                     _compiled(_listed(phrase, self._lists[language]), language)[0] for phrase in wordings["unless"]
@@ -193,41 +249,34 @@ class Lexicon:
         urgency: Literal["critical", "high"] = "critical" if rule["urgency"] == "critical" else "high"
         self.rules.append(Rule(str(rule["name"]), urgency, bool(rule["crisis"]), bool(rule.get("weak")), unless))
 
-    def entry(self, token: str) -> Entry:
-        """What one token is to the floor."""
-        known = self._entries.get(token)
-        if known is None:
-            if len(self._entries) > 1 << 18:
-                self._entries.clear()
-            known = self._entries[token] = self._read(token)
-        return known
+    def needs(self, words: Sequence[str]) -> Need:
+        """The phrases that need one of the folded words of a token."""
+        return self._words.needs(words[0]) if len(words) == 1 else self._words.of_all(words)
 
-    def _read(self, token: str) -> Entry:
-        if "@" in token or "/" in token or "www." in token.lower():
-            masked = pieces(token)
-            if HANDLE in masked or LINK in masked or MAIL in masked:
-                return Entry("")
-        words = _WORD.findall(_CONTRACTED.sub("", fold(token)))
-        stop = [". "] if words and _STOP.search(token) else []
-        anchored = self._anchors.phrases(words)
-        ears = 0
-        for number in anchored:
-            ears |= _ear(self.phrases[number].language)
-        spelled = "".join([*(f"{word} " for word in words), *stop])
-        return Entry(spelled, anchored, self._supports.phrases(words), ears)
+    def possible(self, needs: Sequence[tuple[int, Need]], language: str) -> frozenset[int]:
+        """The phrases whose anchor and support stand near enough to each other in a post; few posts have any.
 
-    def possible(self, entries: Sequence[Entry], language: str) -> frozenset[int]:
-        """The phrases whose anchor and support both stand among the tokens of a post; few posts have any."""
+        ``needs`` go with the places of their tokens, counted over tokens with words.
+        """
         heard = self._heard.get(language, self._heard[""])
-        anchored = frozenset[int]().union(*[entry.anchored for entry in entries if entry.anchored]) & heard
+        anchored = frozenset[int]().union(*[need.anchored for _, need in needs if need.anchored]) & heard
         if not anchored:
             return anchored
-        return anchored & self._alone.union(*[entry.supported for entry in entries if entry.supported])
+        both = anchored & self._alone.union(*[need.supported for _, need in needs if need.supported])
+        return frozenset(number for number in both if number in self._alone or self._near(number, needs))
+
+    def _near(self, number: int, needs: Sequence[tuple[int, Need]]) -> bool:
+        """Whether an anchor and a support of a phrase are no farther apart than it is long."""
+        anchors = [place for place, need in needs if number in need.anchored]
+        longest = self.phrases[number].longest
+        return any(
+            abs(anchor - place) < longest for place, need in needs if number in need.supported for anchor in anchors
+        )
 
     def search(self, post: Sequence[str], possible: frozenset[int]) -> Iterator[tuple[int, str]]:
         """The number of each rule with one of these phrases in the post, weak rules too, and its words as written."""
-        entries = [self.entry(token) for token in post]
-        text = " " + "".join([entry.words for entry in entries])
+        spelled = list(map(_spelled, post))
+        text = " " + "".join(spelled)
         fired: set[int] = set()
         for number in sorted(possible):
             phrase = self.phrases[number]
@@ -236,7 +285,7 @@ class Lexicon:
             for found in _ready(phrase.pattern).finditer(text):
                 if not self._harmless(phrase, text, found.start(), found.end()):
                     fired.add(phrase.rule)
-                    yield phrase.rule, _as_written(post, entries, found.start(), found.end())
+                    yield phrase.rule, _as_written(post, spelled, found.start(), found.end())
                     break
 
     def _harmless(self, phrase: Phrase, text: str, start: int, end: int) -> bool:
@@ -250,14 +299,14 @@ class Lexicon:
         return unless is not None and any(m.start() < end and start < m.end() for m in _ready(unless).finditer(text))
 
 
-def _as_written(post: Sequence[str], entries: Sequence[Entry], start: int, end: int) -> str:
+def _as_written(post: Sequence[str], spelled: Sequence[str], start: int, end: int) -> str:
     """The tokens that cover a place of the folded text."""
     at = 1
     covered: list[str] = []
-    for token, entry in zip(post, entries, strict=True):
-        if at < end and at + len(entry.words) > start and entry.words:
+    for token, words in zip(post, spelled, strict=True):
+        if at < end and at + len(words) > start and words:
             covered.append(token)
-        at += len(entry.words)
+        at += len(words)
     return " ".join(covered).strip(".,;:!?\"'()")
 
 
@@ -269,7 +318,8 @@ def lexicon() -> Lexicon:
 
 def fired(post: Sequence[str], language: str) -> Fired:
     """The number of each rule that fires on the tokens of a post, weak ones too, and the words that made it fire."""
-    possible = lexicon().possible([lexicon().entry(token) for token in post], language)
+    needs = [lexicon().needs(words) for token in post if (words := words_of(token))]
+    possible = lexicon().possible([(place, need) for place, need in enumerate(needs) if need is not NO_NEED], language)
     return tuple(lexicon().search(post, possible)) if possible else ()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 
 LINK, HANDLE, MAIL = "<link>", "<handle>", "<mail>"
 
@@ -20,13 +21,19 @@ _STRETCHED = re.compile(r"(\D)\1{2,}")
 # Words with inner apostrophes, digits, marks that carry tone or money, and single other symbols (emoji).
 _PIECE = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+|\.\.+|[!?…€$£₺%+]|[^\x00-\xff]")
 _DULL = re.compile("[‐-‧‰-⁞\ufe00-\ufe0f\u200b-\u200f\u2060\ufeff\U0001f3fb-\U0001f3ff]")
+_LATIN = "[A-Za-zÀ-ÖØ-öø-ľŁ-ňŊ-ſ]"  # letters that fold to letters
+# A line that is one word between marks that say nothing; the search never leaves its line. "www." begins a link.
+_PLAIN = re.compile(
+    rf"^[(\"'\[„“”«‘’¿¡*-]{{0,5}}(?![wW]{{3}}\.)({_LATIN}{{1,40}}(?:['’]{_LATIN}+)*)"
+    r"[,:;\"')\]”“»‘’*-]{0,5}\.?[\"')\]”“»‘’*]{0,5}$|^.*$",
+    re.MULTILINE,
+)
 LONGEST_PIECE = 40
 """Characters of one piece that are read; longer ones are noise or scripts without blanks."""
 LONGEST_TEXT = 4000
 """Characters of one post that are read: more than any network's post or review needs, so that none can stall a batch."""
 
 
-@lru_cache(maxsize=1 << 16)
 def fold(text: str) -> str:
     """Lower case without diacritics, one spelling for ı ł ß æ œ and apostrophes."""
     if text.isascii():
@@ -57,9 +64,46 @@ def pieces(token: str) -> tuple[str, ...]:
             return (*pieces(token[: found.start()]), LINK)
     if "#" in token:
         token = _CAMEL.sub(" ", token)
-    found_pieces = _PIECE.findall(_STRETCHED.sub(r"\1\1", fold(token)))
-    kept = [_mask(piece) for piece in found_pieces if not _DULL.match(piece)]
+    kept = [_mask(piece) for piece in _PIECE.findall(unstretched(fold(token))) if not _DULL.match(piece)]
     return (mark, *kept) if mark else tuple(kept)
+
+
+def unstretched(folded: str) -> str:
+    """ "sooooo" is as long as "soo"."""
+    # A search costs a tenth of a replacement, and few texts stretch.
+    return _STRETCHED.sub(r"\1\1", folded) if _STRETCHED.search(folded) else folded
+
+
+def plain_words(tokens: Sequence[str]) -> list[tuple[str, str]]:
+    """Of each token that is one Latin word and marks without meaning, the folded word and its piece; else two empty texts.
+
+    ``plain_words(["(Haaalo),", "bye!"]) == [("haaalo", "haalo"), ("", "")]``. Four tokens in five are plain, and all of
+    them are read at once: ``pieces`` of such a token is its piece.
+    """
+    found: list[str] = _PLAIN.findall("\n".join(tokens)) if tokens else []
+    folded = fold("\n".join(filter(None, found)))
+    words = iter(zip(folded.split("\n"), unstretched(folded).split("\n"), strict=True))
+    return [(word, piece[:LONGEST_PIECE]) for word, piece in (next(words) if each else ("", "") for each in found)]
+
+
+class Beginnings:
+    """Beginnings of words, and which of them a word has: one search in their sorted row."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._sorted = sorted(set(known))
+        self.within: dict[str, str] = {}
+        """The longest other known beginning of each; empty where it has none."""
+        for start in self._sorted:  # shorter ones come first, and theirs are known already
+            self.within[start] = self.longest(start[:-1])
+
+    def longest(self, word: str) -> str:
+        """The longest known beginning of a word, which may be all of it; empty where it has none."""
+        at = bisect_right(self._sorted, word)
+        start = self._sorted[at - 1] if at else ""
+        # Whatever stands between a word and its beginning in the row begins alike: the answer is this one or within it.
+        while not word.startswith(start):
+            start = self.within[start]
+        return start
 
 
 def _mask(piece: str) -> str:
