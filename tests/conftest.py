@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.grouping import pytest_xdist_make_scheduler  # noqa: F401 - a hook
+
 # Airflow reads these when it is first imported; a test never touches a developer's own Airflow.
 _AIRFLOW = tempfile.mkdtemp(prefix="tocsin-airflow-")
 atexit.register(shutil.rmtree, _AIRFLOW, ignore_errors=True)

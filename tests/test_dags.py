@@ -17,17 +17,17 @@ from pipeline import errors
 from tests import REPOSITORY
 from tests.cli_world import write_config, write_posts
 
-pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
+pytestmark = pytest.mark.airflow
 
 FOLDER = REPOSITORY / "dags"
 FILES = sorted(path for path in FOLDER.glob("*.py") if not path.name.startswith("_"))
 HEAVY = {"sklearn", "scipy", "numpy", "tweepy", "elasticsearch", "pydantic", "fastapi", "models"}
 
 
-def python(code: str, *, home: Path, environ: Mapping[str, str] | None = None) -> str:
+def python(code: str, *arguments: str | Path, home: Path, environ: Mapping[str, str] | None = None) -> str:
     """Run a program as Airflow's own processes would: a process of its own, a home of its own; what it printed."""
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *map(str, arguments)],
         cwd=REPOSITORY,
         env={
             **os.environ,
@@ -47,11 +47,14 @@ def python(code: str, *, home: Path, environ: Mapping[str, str] | None = None) -
 
 
 DESCRIBE = """
-import json
+import json, os, sys
+import airflow.sdk
+before = set(sys.modules)
+import dags.listen, dags.watch
+loaded = sorted(set(sys.modules) - before)
 from airflow.dag_processing.dagbag import DagBag
-bag = DagBag(dag_folder="dags")
 policy = lambda task: [[rule.exception, rule.action.value] for rule in task.retry_policy.rules]
-print(json.dumps({
+bag_of = lambda bag: {
     "errors": {str(path): error for path, error in bag.import_errors.items()},
     "dags": {name: {
         "doc": dag.doc_md,
@@ -68,18 +71,27 @@ print(json.dumps({
             "after": sorted(task.upstream_task_ids),
         } for task in dag.tasks},
     } for name, dag in bag.dags.items()},
-}))
+}
+bags = []
+for os.environ["TOCSIN_CONFIG"] in sys.argv[1:]:
+    bags.append(bag_of(DagBag(dag_folder="dags")))
+print(json.dumps({"loaded": loaded, "bags": bags}))
 """
 
 
-def describe(folder: Path, config: Path) -> Any:
-    return json.loads(python(DESCRIBE, home=folder, environ={"TOCSIN_CONFIG": str(config)}).splitlines()[-1])
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What Airflow sees of the DAGs with the sample configuration and with a broken one; Airflow is imported once."""
+    folder = tmp_path_factory.mktemp("bag")
+    broken = folder / "tocsin.toml"
+    broken.write_text("[schedule\n", encoding="utf-8")
+    return json.loads(python(DESCRIBE, REPOSITORY / "tocsin.toml", broken, home=folder).splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
-def bag(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def bag(described: Any) -> Any:
     """All DAGs as Airflow sees them with the sample configuration."""
-    return describe(tmp_path_factory.mktemp("bag"), REPOSITORY / "tocsin.toml")
+    return described["bags"][0]
 
 
 def test_every_dag_file_imports(bag: Any) -> None:
@@ -87,14 +99,8 @@ def test_every_dag_file_imports(bag: Any) -> None:
     assert set(bag["dags"]) == {path.stem for path in FILES}
 
 
-def test_parsing_loads_nothing_heavy_and_of_the_product_only_its_errors(tmp_path: Path) -> None:
-    printed = python(
-        "import sys, json, airflow.sdk\nbefore = set(sys.modules)\n"
-        "import dags.listen, dags.watch\n"
-        "print(json.dumps(sorted(set(sys.modules) - before)))",
-        home=tmp_path,
-    )
-    loaded = json.loads(printed.splitlines()[-1])
+def test_parsing_loads_nothing_heavy_and_of_the_product_only_its_errors(described: Any) -> None:
+    loaded = described["loaded"]
     assert "dags.listen" in loaded
     assert not {name.partition(".")[0] for name in loaded} & HEAVY
     assert {name for name in loaded if name.startswith("pipeline")} <= {"pipeline", "pipeline.errors"}
@@ -164,12 +170,10 @@ def test_settings_of_the_wrong_kind_leave_the_dags_their_defaults(
     assert _policy.sources() == []
 
 
-def test_a_broken_configuration_leaves_the_dags_visible(tmp_path: Path) -> None:
-    broken = tmp_path / "tocsin.toml"
-    broken.write_text("[schedule\n", encoding="utf-8")
-    described = describe(tmp_path, broken)
-    assert described["errors"] == {}
-    assert described["dags"]["listen"]["schedule"] == "*/5 * * * *"
+def test_a_broken_configuration_leaves_the_dags_visible(described: Any) -> None:
+    broken = described["bags"][1]
+    assert broken["errors"] == {}
+    assert broken["dags"]["listen"]["schedule"] == "*/5 * * * *"
 
 
 @pytest.mark.parametrize(

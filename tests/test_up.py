@@ -23,7 +23,7 @@ from pipeline.domain import Filters
 from tests import REPOSITORY
 from tests.cli_world import call, command, write_config, write_posts
 
-pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 PATIENT = 240.0  # seconds; Airflow takes 20 on an idle machine
 
