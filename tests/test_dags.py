@@ -198,8 +198,9 @@ def test_an_error_of_ours_says_whether_trying_again_helps(raised: BaseException,
 
 
 RUN = """
-import json, subprocess, sys
-subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+import json
+from airflow.utils.db import upgradedb
+upgradedb()
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(dag_folder="dags")
 told = {}
