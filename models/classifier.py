@@ -251,9 +251,10 @@ def _heard(
         return
     listening = {language: floor.ears(language) for language in set(languages)}
     numbers = sight.reading.numbers
-    heard = np.bitwise_or.reduceat(sight.ears[numbers], sight.reading.starts)
-    heard &= np.array([listening[language] for language in languages], np.uint8)
-    places = np.flatnonzero(sight.counted[numbers] & (heard != 0)[owners])
+    listens = np.array([listening[language] for language in languages], np.uint8)[owners]
+    anchors = sight.ears[numbers] & listens
+    heard = np.bitwise_or.reduceat(anchors, sight.reading.starts)
+    places = np.flatnonzero(((anchors | sight.helps[numbers] & listens) != 0) & (heard != 0)[owners])
     if not len(places):
         return
     starts = _changes(owners[places])

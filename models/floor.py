@@ -61,15 +61,16 @@ class Rule:
 class Need:
     """The phrases that need a token: those it anchors or supports, and who hears it.
 
-    ``ears`` has a bit for each language of ``LANGUAGES`` with a phrase that it anchors.
+    ``ears`` has a bit for each language of ``LANGUAGES`` with a phrase that it anchors, ``helps`` with one that it supports.
     """
 
     anchored: frozenset[int]
     supported: frozenset[int]
     ears: int
+    helps: int
 
 
-NO_NEED = Need(frozenset(), frozenset(), 0)
+NO_NEED = Need(frozenset(), frozenset(), 0, 0)
 """Of most words."""
 _OPENING = 4
 """Letters by which words that begin like no phrase's are told: seven in eight."""
@@ -106,6 +107,15 @@ class _Words:
             return self._begun[self._beginnings.longest(word)]
         return NO_NEED
 
+    def of_each(self, words: Sequence[str]) -> list[Need]:
+        """Every phrase that needs each of the words."""
+        whole, openings, short = self._whole, self._openings, self._short
+        # Spelled out, because it is done for every new word.
+        return [
+            self.needs(word) if word in whole or word[:_OPENING] in openings or word.startswith(short) else NO_NEED
+            for word in words
+        ]
+
     def of_all(self, words: Sequence[str]) -> Need:
         """Every phrase that needs one of the words."""
         found = NO_NEED
@@ -116,10 +126,12 @@ class _Words:
         return found
 
     def _joined(self, need: Need, anchored: Collection[int], supported: Collection[int]) -> Need:
-        ears = need.ears
+        ears, helps = need.ears, need.helps
         for number in anchored:
             ears |= self._ears[number]
-        return Need(need.anchored.union(anchored), need.supported.union(supported), ears)
+        for number in supported:
+            helps |= self._ears[number]
+        return Need(need.anchored.union(anchored), need.supported.union(supported), ears, helps)
 
 
 def words_of(token: str) -> list[str]:
@@ -252,6 +264,10 @@ class Lexicon:
     def needs(self, words: Sequence[str]) -> Need:
         """The phrases that need one of the folded words of a token."""
         return self._words.needs(words[0]) if len(words) == 1 else self._words.of_all(words)
+
+    def needs_of_each(self, words: Sequence[str]) -> list[Need]:
+        """The phrases that need each of many folded words, ``NO_NEED`` most often."""
+        return self._words.of_each(words)
 
     def possible(self, needs: Sequence[tuple[int, Need]], language: str) -> frozenset[int]:
         """The phrases whose anchor and support stand near enough to each other in a post; few posts have any.

@@ -118,8 +118,8 @@ class Sight:
 
     ``rows`` (·, 34) and ``counts`` (·, 44), both by token number, are what a token adds: pulls and squared length of its
     words and then of its letters; what is counted. So are ``silent`` tokens, which are nobody's reason, those ``told`` of
-    by their counts, the ``first`` and ``last`` pieces, the ``ears`` of the floor that hear it, whether it is ``counted``
-    there, with its ``needs``, and whether it is ``worded`` at all.
+    by their counts, the ``first`` and ``last`` pieces, the ears of the floor that hear it and those it ``helps``, with its
+    ``needs`` if it has any, and whether it is ``worded`` at all.
     """
 
     posts: list[list[str]]
@@ -132,7 +132,7 @@ class Sight:
     first: NDArray[np.uint32]
     last: NDArray[np.uint32]
     ears: NDArray[np.uint8]
-    counted: NDArray[np.bool_]
+    helps: NDArray[np.uint8]
     worded: NDArray[np.bool_]
     needs: dict[int, floor.Need]
 
@@ -149,7 +149,7 @@ class Table:
         self._counts = np.zeros((_ROOM, DENSE), np.float32)
         self._first, self._last = np.zeros(_ROOM, np.uint32), np.zeros(_ROOM, np.uint32)
         self._silent, self._told = np.zeros(_ROOM, np.bool_), np.zeros(_ROOM, np.bool_)
-        self._ears, self._counted = np.zeros(_ROOM, np.uint8), np.zeros(_ROOM, np.bool_)
+        self._ears, self._helps = np.zeros(_ROOM, np.uint8), np.zeros(_ROOM, np.uint8)
         self._worded = np.zeros(_ROOM, np.bool_)
         self._needs: dict[int, floor.Need] = {}
         for number, edge in enumerate(features.EDGES):
@@ -165,13 +165,13 @@ class Table:
         reading = features.between_edges(numbers, np.fromiter(map(len, posts), np.intp, len(posts)))
         return Sight(
             posts=posts, said=said, reading=reading, rows=self._rows, counts=self._counts, silent=self._silent,
-            told=self._told, first=self._first, last=self._last, ears=self._ears, counted=self._counted, worded=self._worded, needs=self._needs,
+            told=self._told, first=self._first, last=self._last, ears=self._ears, helps=self._helps, worded=self._worded, needs=self._needs,
         )  # fmt: skip
 
     def _learn(self, new: list[str]) -> None:
         start, self.size = self.size, self.size + len(new)
         self._numbers.update(zip(new, range(start, self.size), strict=True))
-        for name in ("_rows", "_counts", "_first", "_last", "_silent", "_told", "_ears", "_counted", "_worded"):
+        for name in ("_rows", "_counts", "_first", "_last", "_silent", "_told", "_ears", "_helps", "_worded"):
             setattr(self, name, _with_room(getattr(self, name), self.size))
         here = slice(start, self.size)
         plain = plain_words(new)
@@ -206,9 +206,12 @@ class Table:
     def _hear(self, start: int, new: Sequence[str], plain: Sequence[str]) -> None:
         """What the new tokens are to the floor: most are nothing to it but words."""
         lexicon = floor.lexicon()
-        for number, (token, word) in enumerate(zip(new, plain, strict=True), start):
-            words = [word] if word and "'" not in word else floor.words_of(token)
-            if not words:
-                self._worded[number] = False
-            elif (need := lexicon.needs(words)) is not floor.NO_NEED:
-                self._needs[number], self._ears[number], self._counted[number] = need, need.ears, True
+        needs = lexicon.needs_of_each(plain)
+        for place, word in enumerate(plain):
+            if not word or "'" in word:
+                words = floor.words_of(new[place])
+                needs[place] = lexicon.needs(words)
+                self._worded[start + place] = bool(words)
+        for number, need in enumerate(needs, start):
+            if need is not floor.NO_NEED:
+                self._needs[number], self._ears[number], self._helps[number] = need, need.ears, need.helps

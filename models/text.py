@@ -13,6 +13,19 @@ LINK, HANDLE, MAIL = "<link>", "<handle>", "<mail>"
 _LETTERS = str.maketrans(
     {"ı": "i", "ł": "l", "ß": "ss", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "’": "'", "‘": "'", "´": "'"}
 )
+
+
+class _Folded(dict[int, str]):
+    """What each character met so far folds to, by its code point (as many as Unicode has, at most)."""
+
+    def __missing__(self, code: int) -> str:
+        decomposed = unicodedata.normalize("NFKD", chr(code))
+        base = "".join(part for part in decomposed if not unicodedata.combining(part))
+        folded = self[code] = base.lower().translate(_LETTERS)
+        return folded
+
+
+_FOLDED = _Folded()
 _LINK = re.compile(r"https?://|www\.|pic\.twitter\.com|\bt\.co/|\b[a-z0-9-]+\.(?:com|ly|it|co|de|net|org)/\S")
 _MAIL = re.compile(r"\w@\w[\w-]*\.\w")
 _HANDLE = re.compile(r"@\w")
@@ -38,8 +51,7 @@ def fold(text: str) -> str:
     """Lower case without diacritics, one spelling for ı ł ß æ œ and apostrophes."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.lower())
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).lower().translate(_LETTERS)
+    return text.lower().translate(_FOLDED)
 
 
 def tokens(text: str) -> list[str]:
