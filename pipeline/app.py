@@ -90,14 +90,15 @@ def make_home(config: settings.Config) -> None:
         ) from error
 
 
-def store_of(config: settings.Config) -> Store:
-    """The store that ``store = "sqlite:path"`` names."""
+def store_of(config: settings.Config, *, read_only: bool = False, migrate: bool = True) -> Store:
+    """The store that ``store = "sqlite:path"`` names; without ``migrate`` its layout stays as it is found."""
     kind, _, where = config.store.partition(":")
     if kind != "sqlite" or not where:
         raise ConfigError(f'store = {config.store!r}: use "sqlite:PATH" (or "sqlite::memory:")')
     from pipeline.stores.sqlite import SqliteStore
 
-    return SqliteStore(where if where == ":memory:" else Path(_beneath(config.home, where)))
+    path = where if where == ":memory:" else Path(_beneath(config.home, where))
+    return SqliteStore(path, read_only=read_only, migrate=migrate)
 
 
 def source_of(source: settings.SourceSettings) -> Source:

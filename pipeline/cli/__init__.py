@@ -11,10 +11,10 @@ from typing import ClassVar
 
 import typer
 
-from pipeline.cli import actions, checks, doctor, listening, running, scoring, tickets
+from pipeline.cli import actions, checks, doctor, listening, running, scoring, store, tickets
 from pipeline.cli.frame import ConfigOption, Frame, prepare_streams
 
-COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Listen": {"run": running.run, "watch": running.watch, "up": running.up, "import": running.import_files},
     "Look": {
         "queue": tickets.queue,
@@ -34,7 +34,12 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "undo": actions.undo,
     },
     "Models": {"score": scoring.score, "train": running.train},
-    "Keep well": {"check": checks.check, "doctor": doctor.doctor, "version": running.version},
+    "Keep well": {
+        "check": checks.check,
+        "doctor": doctor.doctor,
+        "store": store.group,
+        "version": running.version,
+    },
 }
 
 
@@ -55,7 +60,10 @@ app = typer.Typer(
 )
 for _commands in COMMANDS.values():
     for _name, _command in _commands.items():
-        app.command(_name)(_command)
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name)
+        else:
+            app.command(_name)(_command)
 
 
 @app.callback()

@@ -24,7 +24,7 @@ class SqliteBackups:
         """Keep the store as it is at one moment in a file of its own, checked; whole or not at all."""
         target = Path(where)
         if target.exists() and not overwrite:
-            raise StoreRefused(f"{target} is there already; name another file, or overwrite it")
+            raise StoreRefused(f"{target} is there already; name another file, or overwrite it (--force)")
         part = target.with_name(f"{target.name}.part")
         try:
             part.unlink(missing_ok=True)
@@ -47,7 +47,9 @@ class SqliteBackups:
         source = Path(where)
         _checked(source)
         if not overwrite and holds_anything(self._database):
-            raise StoreRefused(f"the store {self._database.path} is not empty; overwrite it, or restore to another")
+            raise StoreRefused(
+                f"the store {self._database.path} is not empty; overwrite it (--force), or restore to another"
+            )
         seen = self._changes()
         with _at(source, "ro") as backup:
             self._database.become(backup)
