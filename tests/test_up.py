@@ -181,33 +181,41 @@ def test_what_a_killed_supervisor_leaves_is_ended_by_the_next_start(config: Path
     assert running(started) == []
 
 
-def test_a_port_in_use_is_named_and_another_one_taken(start: Callable[..., Run]) -> None:
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Path, int]]:
+    """A start whose port is in use, as far as its pages; with its configuration and that port."""
+    folder = tmp_path_factory.mktemp("beside")
+    write_posts(folder / "posts.jsonl", [])
+    config = write_config(folder)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        run = start(port=port)
-        address = run.line("pages")
-        assert f"port {port} is in use" in run.said
-        assert not address.endswith(f":{port}")
-        assert urlopen(address, timeout=30).status == 200
+        run = Run(config, port=port)
+        run.line("pages")
+        yield run, config, port
         assert run.end() == 0
 
 
-def test_a_home_has_one_supervisor_and_the_second_hears_which(config: Path, start: Callable[..., Run]) -> None:
-    run = start()
-    run.line("pages")
+def test_a_port_in_use_is_named_and_another_one_taken(beside: tuple[Run, Path, int]) -> None:
+    run, _, port = beside
+    address = run.line("pages")
+    assert f"port {port} is in use" in run.said
+    assert not address.endswith(f":{port}")
+    with urlopen(address, timeout=30) as page:
+        assert page.status == 200
+
+
+def test_a_home_has_one_supervisor_and_the_second_hears_which(beside: tuple[Run, Path, int]) -> None:
+    run, config, _ = beside
     second = call("up", "--config", config)
     assert second.code == 2
     assert f"process {run.process.pid}" in second.err
     assert run.process.poll() is None
-    assert run.end() == 0
 
 
-def test_secrets_are_this_installation_s_own_and_for_its_owner_alone(config: Path, start: Callable[..., Run]) -> None:
-    run = start()
-    run.line("pages")
-    assert run.end() == 0
+def test_secrets_are_this_installation_s_own_and_for_its_owner_alone(beside: tuple[Run, Path, int]) -> None:
+    run, config, _ = beside
     airflow = config.parent / "home" / "airflow"
     secrets = [airflow / "jwt.secret", airflow / "api.secret", airflow / "passwords.json"]
     assert [oct(path.stat().st_mode & 0o777) for path in secrets] == ["0o600"] * 3
