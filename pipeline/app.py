@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pipeline import config as settings
-from pipeline.errors import ConfigError, ModelRefused
+from pipeline.errors import ConfigError, ModelRefused, SecretMissing
 from pipeline.flows import Tocsin
 from pipeline.landing import LandingZone
 
@@ -91,14 +91,43 @@ def make_home(config: settings.Config) -> None:
 
 
 def store_of(config: settings.Config, *, read_only: bool = False, migrate: bool = True) -> Store:
-    """The store that ``store = "sqlite:path"`` names; without ``migrate`` its layout stays as it is found."""
+    """The store that ``store = "sqlite:path"`` or ``"elasticsearch:https://host:9200"`` names; without ``migrate`` its
+    layout stays as it is found."""
     kind, _, where = config.store.partition(":")
-    if kind != "sqlite" or not where:
-        raise ConfigError(f'store = {config.store!r}: use "sqlite:PATH" (or "sqlite::memory:")')
+    if not where or kind not in {"sqlite", "elasticsearch"}:
+        raise ConfigError(
+            f'store = {config.store!r}: use "sqlite:PATH" (or "sqlite::memory:"), or "elasticsearch:https://HOST:9200"'
+        )
+    if kind == "elasticsearch":
+        return elastic_store(where, config, read_only=read_only, migrate=migrate)
     from pipeline.stores.sqlite import SqliteStore
 
     path = where if where == ":memory:" else Path(_beneath(config.home, where))
     return SqliteStore(path, read_only=read_only, migrate=migrate)
+
+
+def elastic_store(url: str, config: settings.Config, *, read_only: bool, migrate: bool) -> Store:
+    """The store in a cluster; raises ``SecretMissing``, but where a cluster on this machine asks for no key."""
+    from pipeline.stores.elastic import ElasticStore
+
+    try:
+        key = settings.secret("elasticsearch_api_key").get_secret_value()
+    except SecretMissing:
+        if "elasticsearch_api_key" in settings.secrets_needed(config):
+            raise
+        key = None
+    reach = config.elasticsearch
+    ca = None if reach.ca is None else Path(_beneath(config.home, str(reach.ca)))
+    return ElasticStore(
+        url,
+        prefix=reach.prefix,
+        api_key=key,
+        ca=ca,
+        fingerprint=reach.fingerprint,
+        allow_plain=reach.allow_plain,
+        read_only=read_only,
+        migrate=migrate,
+    )
 
 
 def source_of(source: settings.SourceSettings) -> Source:

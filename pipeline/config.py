@@ -213,6 +213,13 @@ class Schedule(_Settings):
 
     listen: str = "*/5 * * * *"
     watch: str = "* * * * *"
+    keep: str = "17 3 * * *"
+
+
+class Keep(_Settings):
+    """How many whole calendar months of posts are kept besides the running one; without ``months``, all for good."""
+
+    months: Annotated[int, Field(ge=1, le=1200)] | None = None
 
 
 class Web(_Settings):
@@ -223,6 +230,19 @@ class Web(_Settings):
     address: str = "http://127.0.0.1:8600"
     responders: tuple[str, ...] = ("Ana", "Ben")
     claim_minutes: Minutes = 15.0
+
+
+class Elasticsearch(_Settings):
+    """How a store ``elasticsearch:https://HOST:9200`` is reached: the beginning of its indices' names, and whom to trust.
+
+    ``ca`` is a file of certificates, ``fingerprint`` the sha256 of the cluster's own. The key is the secret
+    ``elasticsearch_api_key``. ``allow_plain`` lets it and every post travel in the clear.
+    """
+
+    prefix: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")] = "tocsin"
+    ca: Path | None = None
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9A-Fa-f:]{64,95}$")] | None = None
+    allow_plain: bool = False
 
 
 class Config(_Settings):
@@ -243,7 +263,9 @@ class Config(_Settings):
     team: tuple[Team, ...] = ()
     channel: tuple[ChannelSettings, ...] = (ConsoleChannel(kind="console"),)
     schedule: Schedule = Schedule()
+    keep: Keep = Keep()
     web: Web = Web()
+    elasticsearch: Elasticsearch = Elasticsearch()
     home: Path = Path(".tocsin")
 
     @model_validator(mode="after")
@@ -352,7 +374,8 @@ _KINDS: dict[str, type[_Settings]] = {
 _TABLES: dict[str, type[_Settings]] = {
     "brand": Brand, "query": QuerySettings, "hours": Hours, "market": Hours, "sla": Sla, "weights": Weights,
     "priority": PriorityTable,
-    "team": Team, "schedule": Schedule, "web": Web, "P1": Target, "P2": Target, "P3": Target, "P4": Target,
+    "team": Team, "schedule": Schedule, "keep": Keep, "web": Web,
+    "elasticsearch": Elasticsearch, "P1": Target, "P2": Target, "P3": Target, "P4": Target,
 }  # fmt: skip
 
 
@@ -386,4 +409,6 @@ def secrets_needed(config: Config) -> dict[str, str]:
     for channel in config.channel:
         if channel.kind == "webhook":
             needed[f"webhook_{channel.name}"] = f"channel {channel.name!r}"
+    if config.store.startswith("elasticsearch:https:"):
+        needed["elasticsearch_api_key"] = "the store"
     return needed
