@@ -1,19 +1,20 @@
 """The compositions: what happens to a post from the network to the notice, top to bottom.
 
-``listen`` is collect, then triage of every landed batch; ``watch`` is detect, then escalate. Each step can be run again
-after a crash at any point: batches stay pending until they are triaged, and every write is idempotent.
+``listen`` is collect, then triage of every landed batch; ``watch`` is detect, then escalate; ``keep`` forgets old months.
+Each step can be run again after a crash at any point: batches stay pending until they are triaged, and every write is
+idempotent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pipeline.collect import Collected, Parsed, collect, parse_batch
 from pipeline.config import IMPORT, Config
 from pipeline.detect import FRESH, QUIET, detect
-from pipeline.domain import Batch, Incident, Mention, Query, ScoredMention
+from pipeline.domain import Batch, Incident, Mention, Month, Query, ScoredMention
 from pipeline.errors import ConfigError, Conflict, Permanent, StoreRefused, StoreUnavailable, TocsinError
 from pipeline.escalate import deliver, notices_for, reasons_for
 from pipeline.folds import fold, sketch, unfolded
@@ -31,8 +32,11 @@ from pipeline.ports import Classifier, Landing, Notifier, Source, Store
 from pipeline.prioritise import REPEAT_WINDOW, Context, prioritise
 from pipeline.score import score
 from pipeline.tickets import handled_at
+from pipeline.wording import counted
 
 TRIAGE_SIZE = 1000  # mentions scored and written at once: large enough for the models, small enough for short writes
+
+MOST_SPENT = 1000  # landed batches removed in one turn
 
 MOST_GRAVE = 10_000  # grave posts of one look: more than any minute brings, few enough for memory
 
@@ -88,6 +92,31 @@ class Watched:
     notices: int = 0
     sent: int = 0
     unsent: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlived:
+    """What is older than is kept: posts by month as they were found, and landed batches (at most ``MOST_SPENT`` a look).
+
+    ``before`` is the first moment that is kept, ``None`` where everything is.
+    """
+
+    before: datetime | None = None
+    months: tuple[Month, ...] = ()
+    batches: int = 0
+
+    def told(self) -> dict[str, str]:
+        """All of it in a person's words, a line a month."""
+        if self.before is None:
+            return {"kept": "everything, as [keep] months is not set"}
+        lines = {"kept": f"everything from {self.before:%Y-%m-%d} on, and what is needed"}
+        for month in self.months:
+            gone = counted(month.mentions - month.needed, "mention")
+            needed = f" ({month.needed:,} more still needed)" if month.needed else ""
+            lines[f"{month.first:%Y-%m}"] = f"{gone}{needed}, {counted(month.tickets, 'ticket')}"
+        if self.batches:
+            lines["landing zone"] = counted(self.batches, "batch", "batches")
+        return lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,3 +362,36 @@ def _record_notices(tocsin: Tocsin, incidents: Sequence[Incident]) -> int:
         ):
             written += store.add_notice(notice)
     return written
+
+
+def outlived(tocsin: Tocsin) -> Outlived:
+    """What ``keep`` would remove now; nothing is changed."""
+    before = kept_from(tocsin)
+    if before is None:
+        return Outlived()
+    batches = len(tocsin.store.spent_batches(before, limit=MOST_SPENT))
+    return Outlived(before=before, months=tuple(tocsin.store.months(before)), batches=batches)
+
+
+def keep(tocsin: Tocsin) -> Outlived:
+    """Remove posts of months that are not kept and that nobody needs, and the raw batches of that time with their files."""
+    store, before = tocsin.store, kept_from(tocsin)
+    if before is None:
+        return Outlived()
+    months = store.forget(before)
+    batches = 0
+    while spent := store.spent_batches(before, limit=MOST_SPENT):
+        for batch in spent:
+            tocsin.landing.discard(batch)
+        store.forget_batches(spent)
+        batches += len(spent)
+    return Outlived(before=before, months=tuple(months), batches=batches)
+
+
+def kept_from(tocsin: Tocsin) -> datetime | None:
+    """The first moment of the oldest month that is kept (UTC); ``None`` where everything is."""
+    if tocsin.config.keep.months is None:
+        return None
+    now = tocsin.clock()
+    years, month = divmod(now.year * 12 + now.month - 1 - tocsin.config.keep.months, 12)
+    return datetime(years, month + 1, 1, tzinfo=UTC)

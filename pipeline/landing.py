@@ -66,6 +66,22 @@ class LandingZone:
             raise StoreRefused(f"landing file {where} is no whole gzip file; {advice}") from error
         return [_record(line) for line in text.split("\n") if line]
 
+    def discard(self, batch: Batch) -> None:
+        """Remove a batch's file for good, and its day's folder with the last one."""
+        try:
+            if self._local:
+                _remove_local(Path(self._url) / batch.path)
+                return
+            filesystem, root = fsspec.core.url_to_fs(self._url)
+            target = f"{root.rstrip('/')}/{batch.path}"
+            if filesystem.exists(target):
+                filesystem.rm_file(target)
+        except OSError as error:
+            where = f"{self._url}/{batch.path}"
+            raise StoreRefused(
+                f"landing file {where} cannot be removed: {error.strerror or error}; give access"
+            ) from error
+
     def _write(self, path: str, content: bytes) -> None:
         try:
             if self._local:
@@ -106,6 +122,12 @@ def _write_local(path: Path, content: bytes) -> None:
         raise
     for folder in (path.parent, *(folder.parent for folder in missing)):  # a new folder is an entry of the one above
         _flush_folder(folder)
+
+
+def _remove_local(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    if path.parent.exists() and not any(path.parent.iterdir()):
+        path.parent.rmdir()
 
 
 def _flush_folder(folder: Path) -> None:

@@ -71,6 +71,9 @@ class Landing(Protocol):
         """The records again, in order; a line that is no JSON object comes back as text. Raises ``StoreRefused``
         when the file is missing or does not match its digest."""
 
+    def discard(self, batch: Batch) -> None:
+        """Remove a batch's file for good; one that is gone already is no error. Raises ``StoreRefused``."""
+
 
 # --- understanding --------------------------------------------------------------------------------------------------
 

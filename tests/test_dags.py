@@ -50,7 +50,7 @@ DESCRIBE = """
 import json, os, sys
 import airflow.sdk
 before = set(sys.modules)
-import dags.listen, dags.watch
+import dags.keep, dags.listen, dags.watch
 loaded = sorted(set(sys.modules) - before)
 from airflow.dag_processing.dagbag import DagBag
 policy = lambda task: [[rule.exception, rule.action.value] for rule in task.retry_policy.rules]
@@ -204,14 +204,14 @@ upgradedb()
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(dag_folder="dags")
 told = {}
-for name in ("listen", "watch"):
+for name in ("listen", "watch", "keep"):
     run = bag.dags[name].test()
     told[name] = {f"{task.task_id}": str(task.state) for task in run.get_task_instances()}
 print("told", json.dumps(told))
 """
 
 
-def test_both_dags_really_run_from_a_file_to_an_incident(tmp_path: Path) -> None:
+def test_all_dags_really_run_from_a_file_to_an_incident(tmp_path: Path) -> None:
     from datetime import UTC, datetime, timedelta
 
     from pipeline.app import assemble
@@ -236,3 +236,8 @@ def test_both_dags_really_run_from_a_file_to_an_incident(tmp_path: Path) -> None
     store = assemble(config).store
     assert store.mention("file:1") is not None
     assert [set(incident.mentions) for incident in store.open_incidents()] == [{"file:2"}]
+
+
+def test_what_would_be_forgotten_is_told_before_it_is(bag: Any) -> None:
+    assert bag["dags"]["keep"]["tasks"]["forget"]["after"] == ["look"]
+    assert bag["dags"]["keep"]["tasks"]["forget"]["trigger"] == "all_success"

@@ -1,4 +1,4 @@
-"""``tocsin store``: the store as a whole, made, looked after, copied, backed up and restored."""
+"""``tocsin store``: the store as a whole, made, looked after, copied, backed up, restored, and its oldest months forgotten."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.checks import report, store_findings
-from pipeline.cli.frame import FAILED, ConfigOption, JsonOption, config_of
-from pipeline.cli.render import print_json, print_table, progress, shown
+from pipeline.cli.frame import FAILED, ConfigOption, JsonOption, assembled, config_of
+from pipeline.cli.render import plain, print_json, print_table, progress, shown
 from pipeline.errors import ConfigError, StoreRefused
 from pipeline.wording import counted
 
@@ -29,7 +29,7 @@ WhereArgument = Annotated[
 
 group = typer.Typer(
     no_args_is_help=True,
-    help="Look after the store: make, check, migrate, copy, back up, restore.",
+    help="Look after the store: make, check, migrate, copy, back up, restore, forget.",
     epilog="Moving to Elasticsearch, drills and upgrades: docs/operations.md.",
     rich_markup_mode=None,
 )
@@ -133,6 +133,32 @@ def copy(
         right=("records", "written now"),
     )
     print(f"{shown(goal)} holds what {shown(origin)} holds")
+
+
+@group.command()
+def forget(
+    ctx: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Remove months that are older than `[keep] months` and that nobody needs.
+
+    The DAG keep does the same every night. Where `[keep] months` is not set, nothing goes.
+
+    \b
+    Example:
+      tocsin store forget --dry-run
+    """
+    from pipeline import flows
+
+    tocsin = assembled(ctx, config)
+    found = flows.outlived(tocsin) if dry_run else flows.keep(tocsin)
+    if as_json:
+        print_json({**plain(found), "removed": not dry_run})
+        return
+    for what, line in found.told().items():
+        print(f"{what}: {line}")
 
 
 @group.command()
