@@ -37,16 +37,17 @@ class SqliteTickets:
             changed: dict[str, Ticket] = {}
             history: list[tuple[str, EventKind, datetime]] = []
             for draft in tickets:
-                existing = current.get(draft.id)
+                if draft.id not in current and draft.id not in changed:  # most; what the merge alone asks is no column
+                    changed[draft.id] = draft if draft.version == 1 else replace(draft, version=1)
+                    history.append((draft.id, EventKind.OPENED, draft.opened_at))
+                    continue
+                existing = current.get(draft.id) or lifecycle.merge(None, changed[draft.id])
                 merged = lifecycle.merge(existing, draft)
                 if merged == existing:
                     continue
-                if existing is None:
-                    history.append((draft.id, EventKind.OPENED, merged.opened_at))
-                elif merged.reopened_at is not None and merged.reopened_at != existing.reopened_at:
+                if merged.reopened_at is not None and merged.reopened_at != existing.reopened_at:
                     history.append((draft.id, EventKind.REOPENED, merged.reopened_at))
-                merged = replace(merged, version=existing.version + 1 if existing else 1)
-                current[draft.id] = changed[draft.id] = merged
+                current[draft.id] = changed[draft.id] = replace(merged, version=existing.version + 1)
             if not changed:
                 return
             connection.executemany(_SAVE, [ticket_row(merged) for merged in changed.values()])

@@ -380,3 +380,10 @@ def test_moving_a_conversation_without_a_ticket_makes_none(store: Store) -> None
     store.move_conversation("x:1", "x:1")
     assert store.tickets(["x:1", "x:2"]) == {}
     assert store.events("x:1") == []
+
+
+def test_a_new_ticket_that_is_told_twice_at_once_is_one_of_its_first_version(store: Store) -> None:
+    store.save_tickets([ticket(heard_at=NOW, version=7), ticket(heard_at=NOW)])
+    assert store.ticket("x:1") == ticket(version=1)
+    store.save_tickets([ticket("2", posts=1), ticket("2", posts=2)])
+    assert store.ticket("x:2").posts == 2
