@@ -111,13 +111,10 @@ class Detector:
         new = tokens.difference(self._places)
         if len(self._places) + 2 * len(new) > KEPT:
             self._places, self._filled, new = {"": 0}, 1, tokens
-        learned: list[str] = []
-        for token in new:
-            words = _words(token)
-            if words not in self._places:
-                self._places[words] = self._filled + len(learned)
-                learned.append(words)
-            self._places[token] = self._places[words]
+        read = list(map(_words, new))
+        learned = [words for words in dict.fromkeys(read) if words not in self._places]
+        self._places.update(zip(learned, range(self._filled, self._filled + len(learned)), strict=True))
+        self._places.update(zip(new, map(self._places.__getitem__, read), strict=True))
         if learned:
             end = self._filled + len(learned)
             self._evidence[self._filled : end] = self._read(learned)

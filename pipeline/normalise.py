@@ -57,7 +57,7 @@ def clean(text: str) -> str:
 
     Emoji, links and invisible characters stay: people see what was posted, matching looks past it (``pipeline.text``).
     """
-    if _CONTROLS.search(text):
+    if not text.isprintable() and _CONTROLS.search(text):  # the first is cheap, and true of most texts
         # Through UTF-16, halves that belong together become their character again and lone ones fall out.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
         text = _NOT_TEXT.sub("", _LINE_ENDS.sub("\n", text))

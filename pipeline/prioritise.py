@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter, mul
+from typing import NamedTuple
 
 from pipeline.config import Config, Target, Weights
 from pipeline.domain import (
@@ -38,6 +39,8 @@ WORTH_SAYING = 0.2  # P(crisis) below this is most posts' and explains nothing
 SHORTEST_WORDS = 4  # characters: "no" and "the" weigh something and tell a person nothing
 _DANGER = "danger"  # the key of the crisis head's words
 REPEAT_WINDOW = timedelta(days=30)
+_PRESSING = (Urgency.CRITICAL, Urgency.HIGH)
+_REPEATED = {"repeat contact", "spread", "reach", "VIP"}  # parts that say something of themselves
 _ASKING = (Category.COMPLAINT, Category.REQUEST, Category.QUESTION)
 
 
@@ -74,9 +77,15 @@ def prioritise(conversation: Sequence[ScoredMention], *, config: Config, context
     first = inbound[0].mention
     waiting = [item for item in wanted if _waits(item.mention, answers, context)]
     candidates = waiting or wanted[-1:]
-    lead = candidates[0]
+    labels = [_labels(item.score, config) for item in candidates]
+    place = 0
     if len(candidates) > 1:
-        lead = max(candidates, key=lambda item: _expected_cost(item.score, config.weights)[0])
+        costs = [
+            _expected_cost(item.score, config.weights, said.category)[0]
+            for item, said in zip(candidates, labels, strict=True)
+        ]
+        place = costs.index(max(costs))
+    lead, said = candidates[place], labels[place]
     score = lead.score
     return Ticket(
         id=first.conversation,
@@ -86,14 +95,17 @@ def prioritise(conversation: Sequence[ScoredMention], *, config: Config, context
         mention=lead.mention.id,
         author=lead.mention.author.id,
         language=lead.mention.language,
-        category=score.category_label,
-        urgency=score.urgency_label,
+        category=said.category,
+        urgency=said.urgency,
         sentiment=score.sentiment_label,
         crisis=score.crisis,
-        rank=rank(
+        rank=_rank(
             lead.mention,
             score,
-            respond_by=min(respond_by(item.mention, item.score, config=config) for item in candidates),
+            said,
+            respond_by=min(
+                [_due(item.mention, said.priority, config) for item, said in zip(candidates, labels, strict=True)]
+            ),
             config=config,
             context=context,
             posts_waiting=max(len(waiting), context.waiting),
@@ -119,15 +131,33 @@ def _waits(mention: Mention, answers: Sequence[datetime], context: Context) -> b
 
 def respond_by(mention: Mention, score: Score, *, config: Config) -> datetime:
     """When this post must have its first response."""
-    target: Target = getattr(config.sla, priority_of(score, config))
+    return _due(mention, priority_of(score, config), config)
+
+
+def _due(mention: Mention, priority: Priority, config: Config) -> datetime:
+    target: Target = getattr(config.sla, priority)
     return Calendar.of(config, mention.brand, mention.language).deadline(mention.posted_at, target)
 
 
 def priority_of(score: Score, config: Config) -> Priority:
     """P1 in the crisis lane, else by the table of urgency and category."""
+    return _labels(score, config).priority
+
+
+class _Labels(NamedTuple):
+    """What a score says in words: worked out once a post, asked for often."""
+
+    category: Category
+    urgency: Urgency
+    lane: Lane
+    priority: Priority
+
+
+def _labels(score: Score, config: Config) -> _Labels:
+    category, urgency = score.category_label, score.urgency_label
     if in_crisis_lane(score, config.weights):
-        return Priority.P1
-    return config.priority.of(score.urgency_label, score.category_label)
+        return _Labels(category, urgency, Lane.CRISIS, Priority.P1)
+    return _Labels(category, urgency, Lane.QUEUE, config.priority.of(urgency, category))
 
 
 def rank(
@@ -140,16 +170,39 @@ def rank(
     posts_waiting: int = 1,
 ) -> Rank:
     """Where a post stands that is due at ``respond_by``, with every factor of it."""
+    return _rank(
+        mention,
+        score,
+        _labels(score, config),
+        respond_by=respond_by,
+        config=config,
+        context=context or Context(),
+        posts_waiting=posts_waiting,
+    )
+
+
+def _rank(
+    mention: Mention,
+    score: Score,
+    said: _Labels,
+    *,
+    respond_by: datetime,
+    config: Config,
+    context: Context,
+    posts_waiting: int,
+) -> Rank:
     weights = config.weights
-    cost, parts = cost_of(score, weights, mention=mention, context=context or Context(), posts_waiting=posts_waiting)
+    cost, parts = _with_multipliers(
+        _expected_cost(score, weights, said.category), _multipliers(mention, weights, context, posts_waiting)
+    )
     return Rank(
         cost=cost,
         level=round(math.log(cost / weights.handling_minutes) / QUEUE_STEP),
         due_at=respond_by - timedelta(minutes=weights.handling_minutes),
         respond_by=respond_by,
-        lane=Lane.CRISIS if in_crisis_lane(score, weights) else Lane.QUEUE,
-        priority=priority_of(score, config),
-        why=why(score, parts),
+        lane=said.lane,
+        priority=said.priority,
+        why=_why(score, parts, said.category, said.urgency),
         parts=parts,
         handling_minutes=weights.handling_minutes,
     )
@@ -157,9 +210,9 @@ def rank(
 
 def in_crisis_lane(score: Score, weights: Weights) -> bool:
     """P(crisis) at the lane's threshold, or a floor rule of danger."""
-    return score.crisis >= weights.crisis_lane or any(
-        hit.crisis or hit.urgency is Urgency.CRITICAL for hit in score.rules
-    )
+    if score.crisis >= weights.crisis_lane:
+        return True
+    return bool(score.rules) and any(hit.crisis or hit.urgency is Urgency.CRITICAL for hit in score.rules)
 
 
 def cost_of(
@@ -171,8 +224,16 @@ def cost_of(
     posts_waiting: int = 1,
 ) -> tuple[float, tuple[Part, ...]]:
     """``W`` and its factors: class cost, urgency, then the capped multipliers that apply. Their product is ``W``."""
-    cost, parts = _expected_cost(score, weights)
     multipliers = _multipliers(mention, weights, context or Context(), posts_waiting) if mention else []
+    return _with_multipliers(_expected_cost(score, weights, score.category_label), multipliers)
+
+
+def _with_multipliers(
+    expected: tuple[float, tuple[Part, Part]], multipliers: list[Part]
+) -> tuple[float, tuple[Part, ...]]:
+    cost, parts = expected
+    if not multipliers:
+        return cost, parts
     product = math.prod([part.value for part in multipliers])
     if product > MULTIPLIER_CAP:
         cap = Part(
@@ -183,14 +244,15 @@ def cost_of(
     return cost * product, (*parts, *multipliers)
 
 
-def _expected_cost(score: Score, weights: Weights) -> tuple[float, tuple[Part, Part]]:
-    danger = [hit for hit in score.rules if hit.crisis]
-    crisis = max(score.crisis, CRISIS_FLOOR) if danger else score.crisis
+def _expected_cost(score: Score, weights: Weights, category: Category) -> tuple[float, tuple[Part, Part]]:
+    crisis = score.crisis
+    if score.rules and any(hit.crisis for hit in score.rules):
+        crisis = max(crisis, CRISIS_FLOOR)
     costs = (weights.complaint, weights.request, weights.question)
     asked = [score.category.get(label, 0.0) for label in _ASKING]
     calm = sum(map(mul, asked, costs)) + (sum(score.category.values()) - sum(asked)) * weights.other
     value = crisis * weights.crisis + (1 - crisis) * calm
-    because = f"P(crisis) {crisis:.2f} x {weights.crisis:g} + {1 - crisis:.2f} x {calm:.2f} ({score.category_label})"
+    because = f"P(crisis) {crisis:.2f} x {weights.crisis:g} + {1 - crisis:.2f} x {calm:.2f} ({category})"
     levels: dict[str, float] = {
         Urgency.CRITICAL: weights.critical,
         Urgency.HIGH: weights.high,
@@ -239,26 +301,32 @@ def _spam(score: Score) -> bool:
 def why(score: Score, parts: Sequence[Part]) -> str:
     """One line of at most 140 characters: rules first, then danger, urgency and kind with the words behind them, then
     repetition and reach."""
+    return _why(score, parts, score.category_label, score.urgency_label)
+
+
+def _why(score: Score, parts: Sequence[Part], category: Category, urgency: Urgency) -> str:
     reasons = [f'{hit.rule} (rule: "{_short(hit.words)}")' for hit in score.rules[:2]]
     told = {hit.words.lower() for hit in score.rules}
     words = _words_by_head(score)
 
     def add(head: str, text: str) -> None:
-        said = next((each for each in words.get(head, ()) if each.lower() not in told), None)
-        if said is not None:
-            told.add(said.lower())
-            reasons.append(f'{text}: "{_short(said)}"')
-        elif head == _DANGER:
+        for each in words.get(head, ()):
+            lower = each.lower()
+            if lower not in told:
+                told.add(lower)
+                reasons.append(f'{text}: "{_short(each)}"')
+                return
+        if head == _DANGER:
             reasons.append(text)
 
     if score.crisis >= WORTH_SAYING:
         add(_DANGER, f"P(crisis) {score.crisis:.2f}")
-    if score.urgency_label in (Urgency.CRITICAL, Urgency.HIGH):
-        add(score.urgency_label, f"reads {score.urgency_label}")
-    add(score.category_label, str(score.category_label))
-    reasons += [part.because for part in parts if part.name in {"repeat contact", "spread", "reach", "VIP"}]
+    if urgency in _PRESSING:
+        add(urgency, f"reads {urgency}")
+    add(category, category)
+    reasons += [part.because for part in parts if part.name in _REPEATED]
     if not reasons:
-        reasons = [f"{score.category_label}, {score.urgency_label} urgency"]
+        reasons = [f"{category}, {urgency} urgency"]
     line = reasons[0][:WHY_LENGTH]
     for reason in reasons[1:]:
         if len(line) + len(reason) + 2 <= WHY_LENGTH:

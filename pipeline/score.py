@@ -82,7 +82,8 @@ def _signals(reasons: Sequence[WordReason], language: str) -> tuple[Signal, ...]
 
 
 def _signal(reason: WordReason) -> Signal:
-    value = min(1.0, max(0.0, round(reason.weight, 3)))
+    weight = reason.weight
+    value = 0.0 if weight <= 0 else 1.0 if weight >= 1 else round(weight, 3)
     return Signal(name=f"{reason.head}: {reason.label}", value=value, because=reason.words)
 
 
