@@ -176,7 +176,11 @@ def read(token: str) -> Token:
         cues=tuple(cue for _, cue in cues(parts)),
         first=first,
         last=last,
-        form=(*_form(token, parts), max(valence, 0.0), max(-valence, 0.0)),
+        form=(
+            *_form(token, parts, money=len(with_money([unstretched(fold(token))])) > 0),
+            max(valence, 0.0),
+            max(-valence, 0.0),
+        ),
     )
 
 
@@ -191,16 +195,22 @@ def add_form(
     counts[:, 0] = 1
     counts[:, 1] = np.minimum(lengths, LONGEST_TOKEN)
     counts[:, 2] = (lengths > 2) & np.fromiter(map(str.isupper, tokens), np.bool_, len(tokens))
-    for place in np.flatnonzero(~np.array(plain)).tolist():
-        counts[place, : len(FORM) - 2] = _form(tokens[place], parts[place])
+    others = np.flatnonzero(~np.array(plain))
+    if len(others):
+        read = [tokens[place] for place in others.tolist()]
+        money = np.zeros(len(others), np.bool_)
+        money[with_money(unstretched(fold("\n".join(read))).split("\n"))] = True
+        counts[others, : len(FORM) - 2] = [
+            _form(token, parts[place], money=named)
+            for token, place, named in zip(read, others.tolist(), money.tolist(), strict=True)
+        ]
 
 
-def _form(token: str, parts: Sequence[str]) -> tuple[float, ...]:
+def _form(token: str, parts: Sequence[str], *, money: bool) -> tuple[float, ...]:
     """The form of a token but for the valence of its words."""
     length, capitals = float(min(len(token), LONGEST_TOKEN)), float(len(token) > 2 and token.isupper())
     if token.isalpha():  # nine tokens in ten: nothing else to count
-        money = float(len(parts) == 1 and _MONEY.fullmatch(parts[0]) is not None)
-        return (1.0, length, capitals, *_NONE, money, 0.0, 0.0, 0.0)
+        return (1.0, length, capitals, *_NONE, float(money), 0.0, 0.0, 0.0)
     masked = LINK in parts or HANDLE in parts
     digits = sum(map(str.isdigit, token))
     return (
@@ -213,7 +223,7 @@ def _form(token: str, parts: Sequence[str]) -> tuple[float, ...]:
         0.0 if token.isascii() else float(min(len(_EMOJI.findall(token)), 5)),
         float(digits > 0),
         float(digits > 4 and not masked),
-        float(_MONEY.search(unstretched(fold(token))) is not None),
+        float(money),
         float(LINK in parts),
         float(HANDLE in parts),
         float(token.startswith("#")),

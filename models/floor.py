@@ -184,7 +184,8 @@ def _element(element: str, reach: int) -> tuple[str, tuple[str, ...], int]:
     longest = max(map(len, choices))
     if element.startswith("("):
         return f"(?:(?:{body}) )?", (), longest
-    return f"(?:{body}) ", tuple(max(choice, key=len) for choice in choices), longest
+    grouped = f"(?:{body}) " if len(choices) > 1 else f"{body} "  # half the work for the compiler
+    return grouped, tuple(max(choice, key=len) for choice in choices), longest
 
 
 def _listed(phrase: str, lists: Mapping[str, str]) -> str:

@@ -30,7 +30,7 @@ UNSAID = 2
 _UNQUOTED = [features.FORM.index(name) for name in ("links", "handles")]
 """Links and handles are nobody's reason: where a post went, not what it says."""
 _MONEY, _GOOD, _BAD = map(features.FORM.index, ("money", "good words", "bad words"))
-_ROOM = 1 << 12
+_ROOM = 1 << 14
 """Rows a new table has room for; the room doubles when it is full."""
 _SPARSITY = 8
 """Groups of numbers for each known feature: most hold none, few hold two."""
