@@ -9,6 +9,7 @@ import fcntl
 import http.client
 import os
 import secrets
+import shlex
 import signal
 import socket
 import sys
@@ -68,7 +69,7 @@ def _serve(supervisor: Supervisor, config: settings.Config, *, pages_port: int, 
     supervisor.start("pages", *_uvicorn(config.web.host, pages_port))
     if not _answers(supervisor, config.web.host, pages_port, "/static/tocsin.css"):
         return _failed(supervisor, "pages")
-    _welcome(config, address=address)
+    _welcome(config, Path(supervisor.environment["TOCSIN_CONFIG"]), address=address)
     airflow = [sys.executable, "-m", "airflow"]
     migration = supervisor.start("airflow-migrate", *airflow, "db", "migrate")
     with closing(store_of(config)) as store:
@@ -120,18 +121,35 @@ def _show(notices: Iterable[Notice], shown: set[str]) -> None:
             say(f"notice    {notice.subject}", *(f"          {line}" for line in notice.body.splitlines()))
 
 
-def _welcome(config: settings.Config, *, address: str) -> None:
+def _welcome(config: settings.Config, config_path: Path, *, address: str) -> None:
+    demo = any(source.kind == "replay" for source in config.source)
     say(
         f"pages     {address}",
         f"data      {config.home}, logs in {config.home}/logs",
         "",
         "Try: open the pages and press ? for the keys; claim the first ticket with c.",
-        f"     {address}/incidents and wait for something to catch fire",
-        "     tocsin queue · tocsin explain ID · tocsin coverage",
+        *([f"     {address}/incidents: in a few minutes something catches fire in the demo"] if demo else []),
+        f"     In another terminal: {_command(config_path)} queue (or explain ID, coverage, --help)",
         "Ctrl-C stops all of it.",
         "",
         "airflow   makes ready; meanwhile a first pass over all sources",
     )
+
+
+def _command(config_path: Path) -> str:
+    """How another terminal calls us: by a launcher that is on nobody's PATH, with the home and settings that were given."""
+    launcher = Path(sys.executable).with_name("tocsin")
+    if not launcher.exists():
+        words = [sys.executable, "-m", "pipeline.cli"]
+    elif launcher.is_relative_to(Path.cwd()):
+        words = [str(launcher.relative_to(Path.cwd()))]
+    else:
+        words = [str(launcher)]
+    needed = {"TOCSIN_HOME": os.environ["TOCSIN_HOME"]} if "TOCSIN_HOME" in os.environ else {}
+    if config_path.resolve() != Path("tocsin.toml").resolve():
+        needed["TOCSIN_CONFIG"] = str(config_path.resolve())
+    given = [f"{name}={shlex.quote(value)}" for name, value in needed.items()]
+    return " ".join([*given, shlex.join(words)])
 
 
 def _failed(supervisor: Supervisor, name: str) -> int:

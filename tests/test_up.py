@@ -214,6 +214,15 @@ def test_a_home_has_one_supervisor_and_the_second_hears_which(beside: tuple[Run,
     assert run.process.poll() is None
 
 
+def test_what_another_terminal_should_call_can_be_called(beside: tuple[Run, Path, int]) -> None:
+    run, _, _ = beside
+    told = run.line("     In another terminal: ").partition(" queue")[0]
+    done = subprocess.run(
+        f"{told} coverage --json", shell=True, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert json.loads(done.stdout)["cursor"]["source"] == "file"
+
+
 def test_secrets_are_this_installation_s_own_and_for_its_owner_alone(beside: tuple[Run, Path, int]) -> None:
     run, config, _ = beside
     airflow = config.parent / "home" / "airflow"
