@@ -57,7 +57,7 @@ clean: ## remove what was built (the data in .tocsin stays; remove it by hand)
 # line with the Python's path breaks at a blank; the path stands in single quotes, in which a shell expands nothing; and -P
 # keeps what lies where it is called from being loaded instead.
 define install
-	@echo "installing from $(1)"
+	@echo "installing from $(1): a minute or two, only the first time"
 	@if [ -n "$(UV)" ]; then VIRTUAL_ENV="$$PWD/.venv" $(UV) pip install -q --require-hashes --compile-bytecode -r $(1); \
 	else $(BIN)/python -m pip install -q --disable-pip-version-check -U "pip>=24" && \
 	     $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1); fi
