@@ -14,23 +14,22 @@ from pipeline.stores.sqlite.database import Database, bump
 from pipeline.stores.sqlite.rows import (
     LISTED,
     MENTION_COLUMNS,
+    MENTION_RARE,
     NUMBERS,
     SELECT_MENTIONS,
     Row,
-    columns,
+    insert_rows,
     listed,
     mention_row,
     scored_mention,
     stamp,
     text_of,
-    values,
 )
 from pipeline.stores.sqlite.words import DELETE_WORDS, INSERT_WORDS, Words, analysed
 
 PERIOD_BITS = 48  # of a number, cut off for its period in ``bands``: 2**48 / 1024 microseconds are 3.2 days
 
 _NUMBERED = ("number", *MENTION_COLUMNS)
-_INSERT = f"INSERT INTO mentions ({columns(_NUMBERED)}) VALUES ({values(_NUMBERED)})"
 
 Made = Mapping[str, tuple[Row, Words]]
 """Rows and words of mentions by id, made before the transaction that writes them."""
@@ -132,7 +131,8 @@ def insert(
 ) -> None:
     """Write mentions that are not there yet inside the caller's transaction."""
     numbered = _numbered(connection, items)
-    connection.executemany(_INSERT, [(number, *made[item.mention.id][0]) for number, item in numbered])
+    rows = [(number, *made[item.mention.id][0]) for number, item in numbered]
+    insert_rows(connection, "mentions", _NUMBERED, rows, rare=MENTION_RARE)
     connection.executemany(INSERT_WORDS, [(number, *made[item.mention.id][1]) for number, item in numbered])
     bands = sorted(
         (number >> PERIOD_BITS, band, number)

@@ -14,7 +14,17 @@ from pipeline.domain import EventKind, Resolution, Ticket
 from pipeline.errors import NotFound
 from pipeline.stores.sqlite.database import Database, bump
 from pipeline.stores.sqlite.events import SELECT_EVENTS, append, append_machine
-from pipeline.stores.sqlite.rows import TICKET_COLUMNS, columns, event, text_of, ticket, ticket_row, values
+from pipeline.stores.sqlite.rows import (
+    TICKET_COLUMNS,
+    TICKET_RARE,
+    columns,
+    event,
+    insert_rows,
+    text_of,
+    ticket,
+    ticket_row,
+    values,
+)
 
 _SELECT = f"SELECT {columns(TICKET_COLUMNS)} FROM tickets"
 _SAVE = (
@@ -50,7 +60,9 @@ class SqliteTickets:
                 current[draft.id] = changed[draft.id] = replace(merged, version=existing.version + 1)
             if not changed:
                 return
-            connection.executemany(_SAVE, [ticket_row(merged) for merged in changed.values()])
+            new = [ticket_row(merged) for merged in changed.values() if merged.version == 1]
+            insert_rows(connection, "tickets", TICKET_COLUMNS, new, rare=TICKET_RARE)
+            connection.executemany(_SAVE, [ticket_row(merged) for merged in changed.values() if merged.version > 1])
             append_machine(connection, history)
             bump(connection)
 

@@ -11,7 +11,7 @@ from pipeline.domain import Filters, ScoredMention
 from pipeline.errors import ConfigError
 from pipeline.stores.sqlite.database import Database
 from pipeline.stores.sqlite.rows import MENTION_COLUMNS, columns, scored_mention, text_of
-from pipeline.text import folded, stems, stems_of, words
+from pipeline.text import fold, folded, stems, stems_of, words
 
 _TERM = re.compile(r'(?P<minus>-?)(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
 _TERMS = 64  # more in one search is a paste by mistake; FTS5's parser has a depth limit
@@ -37,7 +37,12 @@ Words = tuple[str, str, str]
 def analysed(item: ScoredMention) -> Words:
     """What a mention is found by: its folded words, their stems, and what people filter by."""
     mention = item.mention
-    return folded(mention.text), stems(mention.text, mention.language), _facets(item)
+    plain = fold(mention.text)
+    return (
+        plain if plain.isascii() else folded(mention.text),  # the tokenizer splits ASCII where ``folded`` does
+        stems(mention.text, mention.language),
+        _facets(mention.brand, mention.source, mention.language, item.score.category_label.value),
+    )
 
 
 class SqliteSearch:
@@ -103,12 +108,9 @@ def _facet(name: str, value: str) -> str:
     return f"{name}_{text_of(value).encode().hex()}"
 
 
-def _facets(item: ScoredMention) -> str:
-    mention = item.mention
-    named = zip(
-        _FACETS, (mention.brand, mention.source, mention.language, item.score.category_label.value), strict=True
-    )
-    return " ".join(_facet(name, value) for name, value in named)
+@lru_cache(maxsize=10_000)
+def _facets(*values: str) -> str:
+    return " ".join(map(_facet, _FACETS, values))
 
 
 def _facet_terms(filters: Filters) -> list[str]:

@@ -75,10 +75,12 @@ def test_what_is_known_is_told_apart(store: Store) -> None:
 
 
 def test_numbers_and_halves_of_characters_that_no_store_can_hold_stop_no_batch(store: Store) -> None:
-    hostile = scored("1", "half \ud83d of an emoji", likes=10**30, followers=10**30, handle="a")
+    half = Signal(name="urgency: high", value=0.5, because="\ud83d \U0001f525 \0 \u2028")
+    hostile = scored("1", "half \ud83d of an emoji", likes=10**30, followers=10**30, given=score(signals=(half,)))
     store.add_mentions([hostile, scored("2")], {})
     found = store.mention("x:1").mention
     assert "half" in found.text
+    assert "\U0001f525 \0 \u2028" in store.mention("x:1").score.signals[0].because
     assert found.likes >= 2**53
     assert store.known(["x:2"]) == {"x:2"}
 
