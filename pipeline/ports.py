@@ -173,7 +173,7 @@ class Mentions(Protocol):
         """Which of these ids are indexed already."""
 
     def fold_candidates(self, bands: Iterable[int], *, since: datetime) -> dict[int, list[tuple[str, str]]]:
-        """Originals (id, text) by band that share it, posted at or after ``since``."""
+        """Originals (id, text) by band that share it, posted at or after ``since``; of many at least the 50 oldest."""
 
     def conversations_of(self, ids: Iterable[str]) -> dict[str, str]:
         """The conversation of each mention id that is indexed."""

@@ -18,9 +18,10 @@ import pytest
 from pipeline.domain import Category, Filters, Lane
 from pipeline.errors import NotFound, StoreRefused, StoreUnavailable
 from pipeline.stores.sqlite import SqliteStore, database
+from pipeline.stores.sqlite.mentions import CANDIDATES
 from pipeline.stores.sqlite.migrations import MIGRATIONS
 from tests import REPOSITORY
-from tests.contracts.store.made import ALL, ahead, batch, cursor, dead_letter, gap, put, ticket
+from tests.contracts.store.made import ALL, ago, ahead, batch, cursor, dead_letter, gap, put, ticket
 from tests.factories import NOW, scored
 
 RELEASED = ("a942807a",)
@@ -467,3 +468,21 @@ for n in range(start, start + 100_000):
             by_write[key] = by_write.get(key, 0) + 1
         assert set(by_write.values()) == {5}  # a batch is written whole or not at all, with its words
         assert store.queue_counts(NOW, ALL).waiting == len(store.queue(NOW, ALL, limit=1_000_000))
+
+
+def test_a_template_that_made_thousands_of_originals_gives_its_oldest_as_candidates(path: Path) -> None:
+    with opened(path) as store:
+        posts = [scored(str(n), posted_at=ago(2000 - n)) for n in range(2 * CANDIDATES)]
+        store.add_mentions(posts, {item.mention.id: [7, n] for n, item in enumerate(posts)})
+        found = store.fold_candidates([7, 11], since=ago(5000))
+    assert [id_ for id_, _ in found[7]] == [f"x:{n}" for n in range(CANDIDATES)]
+    assert [id_ for id_, _ in found[11]] == ["x:11"]
+
+
+def test_a_move_that_moves_nothing_waits_for_no_writer(path: Path) -> None:
+    with opened(path) as store:
+        put(store, ticket())
+    with opened(path, read_only=True) as store:
+        store.move_conversation("x:2", "x:1")
+        with pytest.raises(StoreRefused, match="read-only"):
+            store.move_conversation("x:1", "x:2")

@@ -70,12 +70,20 @@ class SqliteConversations:
 
     def move_conversation(self, old: str, new: str) -> None:
         """Re-root a conversation whose start turned out to be a reply; its ticket goes along."""
-        if old == new:
+        if old == new or not self._holds(old):  # most moves are told again and again, and a write waits for its turn
             return
         with self._database.write() as connection:
             moved = connection.execute("UPDATE mentions SET conversation = ? WHERE conversation = ?", (new, old))
             if move_ticket(connection, old, new) or moved.rowcount:
                 bump(connection)
+
+    def _holds(self, conversation: str) -> bool:
+        with self._database.read() as connection:
+            held = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM mentions WHERE conversation = :id) OR EXISTS (SELECT 1 FROM tickets WHERE id = :id)",
+                {"id": conversation},
+            )
+            return bool(held.fetchone()[0])
 
     def sizes(self, ids: Iterable[str]) -> dict[str, int]:
         """How many mentions each conversation holds; those that hold none are left out."""

@@ -29,6 +29,24 @@ from pipeline.stores.sqlite.words import DELETE_WORDS, INSERT_WORDS, Words, anal
 
 PERIOD_BITS = 48  # of a number, cut off for its period in ``bands``: 2**48 / 1024 microseconds are 3.2 days
 
+CANDIDATES = 50
+"""Originals of a band that are told, and no more are compared: one template may have made thousands."""
+
+# Nearly all bands meet nothing, which the first look tells; the few that do are read, the oldest of each period.
+_CANDIDATES = """
+WITH RECURSIVE periods (period) AS (
+    SELECT min(period) FROM bands WHERE period >= :since >> :period_bits
+    UNION ALL SELECT (SELECT min(bands.period) FROM bands WHERE bands.period > periods.period) FROM periods
+    WHERE periods.period IS NOT NULL
+), met AS MATERIALIZED (
+    SELECT period, wanted.value AS band FROM periods CROSS JOIN json_each(:bands) AS wanted WHERE EXISTS (
+        SELECT 1 FROM bands WHERE bands.period = periods.period AND bands.band = wanted.value AND mention >= :since)
+)
+SELECT met.band, mentions.id, text FROM met CROSS JOIN mentions ON number IN (
+    SELECT mention FROM bands WHERE bands.period = met.period AND bands.band = met.band AND mention >= :since
+    ORDER BY mention LIMIT :candidates)
+ORDER BY number"""
+
 _NUMBERED = ("number", *MENTION_COLUMNS)
 
 Made = Mapping[str, tuple[Row, Words]]
@@ -61,20 +79,20 @@ class SqliteMentions:
             return _known(connection, ids)
 
     def fold_candidates(self, bands: Iterable[int], *, since: datetime) -> dict[int, list[tuple[str, str]]]:
-        """Originals (id, text) by band that share it, posted at or after ``since``."""
+        """Originals (id, text) by band that share it, posted at or after ``since``: the oldest ``CANDIDATES``."""
         found: dict[int, list[tuple[str, str]]] = {}
         with self._database.read() as connection:
             rows = connection.execute(
-                "WITH RECURSIVE periods (period) AS (SELECT min(period) FROM bands WHERE period >= ?1 >> ?3 UNION ALL"
-                " SELECT (SELECT min(bands.period) FROM bands WHERE bands.period > periods.period) FROM periods"
-                " WHERE periods.period IS NOT NULL)"
-                " SELECT band, mentions.id, text FROM periods CROSS JOIN json_each(?2) AS wanted"
-                " CROSS JOIN bands ON bands.period = periods.period AND band = wanted.value AND mention >= ?1"
-                " CROSS JOIN mentions ON number = mention ORDER BY mention",
-                (stamp(since) * NUMBERS, json.dumps(sorted(set(bands))), PERIOD_BITS),
-            )
+                _CANDIDATES,
+                {
+                    "since": stamp(since) * NUMBERS, "bands": json.dumps(sorted(set(bands))),
+                    "period_bits": PERIOD_BITS, "candidates": CANDIDATES,
+                },
+            )  # fmt: skip
             for band, id_, text in rows:
-                found.setdefault(band, []).append((id_, text))
+                of_band = found.setdefault(band, [])
+                if len(of_band) < CANDIDATES:
+                    of_band.append((id_, text))
         return found
 
     def mention(self, mention_id: str) -> ScoredMention:
