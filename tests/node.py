@@ -68,6 +68,13 @@ class Node:
                 self.ask("POST", "/_bulk?refresh=true", "\n".join(lines) + "\n")
         return self.prefix
 
+    def removed(self) -> None:
+        """Take away all that was made under the prefix."""
+        for name in self.ask("GET", f"/{self.prefix}-*?expand_wildcards=all&filter_path=*.aliases"):
+            self.ask("DELETE", f"/{name}")
+        for kind in ("_index_template", "_component_template"):
+            self.ask("DELETE", f"/{kind}/{self.prefix}-*")
+
     def ask(self, method: str, path: str, body: str | None = None) -> Any:
         """The answer of the node to a request of the tests' own."""
         request = urllib.request.Request(self.url + path, body.encode() if body else None, method=method)
@@ -90,10 +97,7 @@ def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node that all tests of this run share; every worker, and every run on a node that was given, has its own prefix."""
     node = Node(_url(tmp_path_factory), f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}-{secrets.token_hex(3)}")
     yield node
-    for name in node.ask("GET", f"/{node.prefix}-*?expand_wildcards=all&filter_path=*.aliases"):
-        node.ask("DELETE", f"/{name}")
-    for kind in ("_index_template", "_component_template"):
-        node.ask("DELETE", f"/{kind}/{node.prefix}-*")
+    node.removed()
 
 
 def _url(tmp_path_factory: pytest.TempPathFactory) -> str:

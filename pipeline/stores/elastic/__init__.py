@@ -22,6 +22,7 @@ from pipeline.stores.elastic.queue import ElasticQueue
 from pipeline.stores.elastic.retention import ElasticRetention
 from pipeline.stores.elastic.search import ElasticSearch
 from pipeline.stores.elastic.tickets import ElasticTickets
+from pipeline.stores.elastic.wire import Lately
 
 __all__ = ["ElasticStore"]
 
@@ -71,6 +72,7 @@ class ElasticStore(
             read_only=read_only,
         )
         self._history = History(self._connection)
+        self._copied = Lately()
         try:
             if outdated(self._connection) and migrate and not read_only:
                 install(self._connection)

@@ -26,7 +26,7 @@ from pipeline.stores.elastic.documents import decoded, encoded, mention_document
 from pipeline.stores.elastic.events import History, outbox, resolved
 from pipeline.stores.elastic.indices import make, month_of
 from pipeline.stores.elastic.mentions import with_ids
-from pipeline.stores.elastic.progress import cursor_id, empty_outboxes
+from pipeline.stores.elastic.progress import NOTHING, cursor_id, empty_outboxes
 from pipeline.stores.elastic.tickets import finish_moves
 from pipeline.stores.elastic.wire import Document, Found, Write, key
 
@@ -110,7 +110,7 @@ class ElasticArchive:
             case Cursor():
                 id_, document = (
                     cursor_id(record.source, record.query),
-                    encoded(record) | {"outbox": {"gaps": [], "batches": []}},
+                    encoded(record) | {"outbox": NOTHING},
                 )
             case _:
                 document = encoded(record)
@@ -156,14 +156,19 @@ class ElasticArchive:
         elif kind in {Gap, Batch}:
             empty_outboxes(self._connection)
         elif kind is Event:
-            carrying: Document = {"sort": ["id"], "_source": ["outbox"]}
-            for noun in ("tickets", "incidents"):
-                holders = self._connection.hits(self._connection.index(noun), carrying)
-                while portion := list(islice(holders, 1_000)):
-                    self._history.copy([each for holder in portion for each in outbox(holder)])
+            copy_all(self._history)
 
     def _hits(self, index: str, body: Document, *, limit: int | None = None) -> list[Found]:
         return list(self._connection.hits(index, body, limit=limit))
+
+
+def copy_all(history: History) -> None:
+    """See that every line that a ticket or an incident carries is in the history."""
+    carrying: Document = {"sort": ["id"], "_source": ["outbox"]}
+    for noun in ("tickets", "incidents"):
+        holders = history.connection.hits(history.connection.index(noun), carrying)
+        while portion := list(islice(holders, 1_000)):
+            history.copy([each for holder in portion for each in outbox(holder)])
 
 
 _by_cursor: Document = {"query": {"term": {"kind": "cursor"}}, "sort": ["source", "query"]}

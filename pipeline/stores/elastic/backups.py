@@ -8,8 +8,11 @@ import time
 from typing import Any
 
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
+from pipeline.stores.elastic.archive import copy_all
 from pipeline.stores.elastic.connection import Connection
+from pipeline.stores.elastic.events import History
 from pipeline.stores.elastic.indices import NOUNS, VERSION, aliases_of, indices
+from pipeline.stores.elastic.progress import empty_outboxes
 from pipeline.stores.elastic.wire import Document, packed
 
 _LOOK = 1.0  # seconds between two looks at work that takes minutes
@@ -68,6 +71,9 @@ class ElasticBackups:
         for name, alias in new.items():
             actions += [{"add": {"index": name, "alias": each}} for each in aliases_of(self._connection, alias)]
         self._connection.request("POST", "/_aliases", packed({"actions": actions}))
+        # Each index is of its own moment: what one carries for another may not have been there yet.
+        copy_all(History(self._connection))
+        empty_outboxes(self._connection)
         self._connection.bump()
 
     def _restored(self, path: str, names: list[str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from datetime import datetime
 from pipeline.domain import Event, EventKind
 from pipeline.stores.elastic.connection import Connection
 from pipeline.stores.elastic.documents import decoded, encoded
-from pipeline.stores.elastic.wire import Document, Found, Write, key
+from pipeline.stores.elastic.wire import Document, Found, Lately, Write, key
 
 _RANDOM_BITS = 12  # of an id, below its microseconds: two machines write in the same microsecond
 
@@ -44,14 +44,17 @@ class History:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._copied = Lately()
 
     def copy(self, lines: Sequence[Document], *, changed: bool = False) -> None:
         """See that lines are here and can be searched; ``changed`` counts a change that they are about."""
-        writes = [Write(action="keep", index=self._index, id=str(each["id"]), document=each) for each in lines]
+        fresh = {id_: each for each in lines if (id_ := str(each["id"])) not in self._copied}
+        writes = [Write(action="keep", index=self._index, id=id_, document=each) for id_, each in fresh.items()]
         if changed:
             writes.append(self.connection.change())
         if writes:
             self.connection.bulk(writes, refresh=True)
+            self._copied.add(*fresh)
 
     def of(self, subject: str, *holders: Found) -> list[Event]:
         """The events of one subject, oldest first, with those that its document carries."""

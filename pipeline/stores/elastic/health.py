@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.stores.elastic.connection import Connection
-from pipeline.stores.elastic.indices import NOUNS, VERSION, indices, mapping
+from pipeline.stores.elastic.indices import NOUNS, indices, mapping
 from pipeline.stores.elastic.wire import Document
 
 _FULL = 85.0  # per cent of a disk: at 85 Elasticsearch places no further shards there, at 95 it stops writes
@@ -38,9 +38,9 @@ def check(connection: Connection) -> list[str]:
 
 def _drift(name: str, there: Document, ours: Document) -> list[str]:
     """How the mapping of an index differs from what this version writes."""
-    version = there.get("_meta", {}).get("version")
-    if version != VERSION or there.get("dynamic") != "strict":
-        return [f"index {name} has mappings of version {version}, not {VERSION}; run `tocsin store migrate`"]
+    version, wanted = there.get("_meta", {}).get("version"), ours["_meta"]["version"]
+    if version != wanted or there.get("dynamic") != "strict":
+        return [f"index {name} has mappings of version {version}, not {wanted}; run `tocsin store migrate`"]
     missing = sorted(set(ours["properties"]) - set(there.get("properties", {})))
     if missing:
         return [f"index {name} lacks the fields {', '.join(missing)}; run `tocsin store migrate`"]

@@ -7,7 +7,8 @@ those that a cursor carries into account.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import secrets
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from pipeline.domain import Batch, Coverage, Cursor, DeadLetter, Gap
@@ -15,12 +16,12 @@ from pipeline.errors import StoreUnavailable
 from pipeline.stores.elastic.connection import Connection
 from pipeline.stores.elastic.documents import decoded, encoded, stamp
 from pipeline.stores.elastic.tickets import TRIES
-from pipeline.stores.elastic.wire import Document, Found, Write, over
+from pipeline.stores.elastic.wire import Document, Found, Lately, Write, over
 
 _HOUR = 3_600_000_000
 _DAY_HOURS = 24
 _EVER = datetime.min.replace(tzinfo=UTC)
-_NOTHING: Document = {"gaps": [], "batches": []}  # carried
+NOTHING: Document = {"id": "", "gaps": [], "batches": []}  # carried
 _EXACT = 10_000  # posts a day of one query whose lags are told exactly; of more, to a thousandth
 
 
@@ -28,6 +29,7 @@ class ElasticProgress:
     """``ports.Progress`` in Elasticsearch."""
 
     _connection: Connection
+    _copied: Lately
 
     def cursor(self, source: str, query: str) -> Cursor:
         """The cursor of one query at one source; an empty one before the first fetch."""
@@ -52,18 +54,20 @@ class ElasticProgress:
     def save_progress(self, cursor: Cursor, *, gaps: Iterable[Gap] = (), batch: Batch | None = None) -> None:
         """Save cursor, gaps (by id) and a landed batch together or not at all."""
         id_ = cursor_id(cursor.source, cursor.query)
-        carried = {
+        carried: Document = {
+            "id": secrets.token_urlsafe(9),
             "gaps": [encoded(gap) for gap in {gap.id: gap for gap in gaps}.values()],
             "batches": [encoded(batch)] if batch is not None else [],
         }
         document = encoded(cursor) | {"kind": "cursor", "outbox": carried}
         for _ in range(TRIES):
             found = self._connection.get(self._index, id_)
-            if found is not None:
+            if found is not None and found.document["outbox"]["id"] not in self._copied:
                 _copy(self._connection, found.document["outbox"], found.seq_no)
             saved = self._connection.write(over(found, index=self._index, id_=id_, document=document))
             if saved is not None:
                 _copy(self._connection, carried, saved)
+                self._copied.add(carried["id"])
                 return
         raise StoreUnavailable(f"the cursor of {cursor.source}, {cursor.query} is saved by many at once; try again")
 
@@ -185,11 +189,11 @@ def empty_outboxes(connection: Connection) -> None:
         carried = found.document["outbox"]
         if carried["gaps"] or carried["batches"]:
             _copy(connection, carried, found.seq_no)
-            emptied = found.document | {"outbox": _NOTHING}
+            emptied = found.document | {"outbox": NOTHING}
             connection.write(over(found, index=connection.index("progress"), id_=found.id, document=emptied))
 
 
-def _copy(connection: Connection, carried: Mapping[str, list[Document]], saved: int) -> None:
+def _copy(connection: Connection, carried: Document, saved: int) -> None:
     """Give what a cursor carries documents of their own; what a later save has copied is newer, and stays."""
     index = connection.index("progress")
     writes = [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
+from threading import Lock
 from typing import Any, Literal
 
 Document = dict[str, Any]
@@ -115,3 +117,22 @@ def found_of(item: Mapping[str, Any]) -> Found:
         term=item.get("_primary_term", 0),
         version=item.get("_version", 0),
     )
+
+
+class Lately:
+    """What this process has seen done, the newest only: it need not be done again, and doing it again does no harm."""
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self._limit = limit
+        self._lock = Lock()
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, what: str) -> bool:
+        return what in self._seen
+
+    def add(self, *what: str) -> None:
+        """Remember this, and forget the oldest."""
+        with self._lock:
+            self._seen.update(dict.fromkeys(what))
+            while len(self._seen) > self._limit:
+                self._seen.popitem(last=False)

@@ -27,10 +27,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def _elastic(request: pytest.FixtureRequest) -> Store:
-    import os
-
-    if "TOCSIN_TEST_ELASTICSEARCH_URL" not in os.environ:
-        pytest.skip("the Elasticsearch store is being written")
     from pipeline.stores.elastic import ElasticStore
 
     node: Node = request.getfixturevalue("elasticsearch")
