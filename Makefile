@@ -42,9 +42,10 @@ storm: .venv/dev.stamp ## a thousand kill -9 while posts arrive
 train: .venv/run.stamp ## train the starter model again (DATA=folder of the training sets)
 	$(BIN)/tocsin train $(if $(DATA),--data $(DATA)) $(if $(OUT),--out $(OUT))
 
-lock: .venv/dev.stamp ## resolve the two lock files again
+lock: .venv/dev.stamp ## resolve the three lock files again
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes -q --custom-compile-command "make lock" -o requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev -c requirements.txt --universal --python-version 3.11 --generate-hashes -q --custom-compile-command "make lock" -o tests/requirements.txt
+	$(BIN)/uv pip compile docker/requirements.in -c requirements.txt --universal --python-version 3.11 --generate-hashes -q --custom-compile-command "make lock" -o docker/requirements.txt
 
 clean: ## remove what was built (the data in .tocsin stays; remove it by hand)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
