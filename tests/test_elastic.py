@@ -314,6 +314,18 @@ def test_a_crash_between_any_two_writes_of_a_move_is_finished_by_the_next_one(
     pytest.fail("it never ended")
 
 
+def test_a_ticket_that_came_to_be_again_after_its_move_is_moved_again_with_what_was_done_to_it(
+    store: ElasticStore,
+) -> None:
+    for person in ("Ana", "Ben"):
+        put(store, ticket("old"))
+        store.answered("x:old", person, now=NOW)
+        store.move_conversation("x:old", "x:new")
+        assert set(store.tickets(["x:old", "x:new"])) == {"x:new"}
+    told = [(event.kind.value, event.actor) for event in store.events("x:new") if event.actor != "tocsin"]
+    assert told == [("answered", "Ana"), ("answered", "Ben")]
+
+
 def test_a_crash_between_any_two_writes_of_an_incident_leaves_one_of_its_cause_with_its_history(
     store: ElasticStore, crashing: Crashing
 ) -> None:

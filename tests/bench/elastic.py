@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -29,7 +30,7 @@ from pipeline.stores.elastic.documents import mention_document
 from pipeline.stores.elastic.indices import make, month_of
 from pipeline.stores.elastic.wire import Write
 from tests import node
-from tests.bench.queue import NOW, VOCABULARY, noise, posts, timed
+from tests.bench.queue import NOW, VOCABULARY, noise, post, tickets, timed
 
 BATCH = 5_000  # documents made searchable at once
 SKETCH = 11  # fold bands of a mention
@@ -108,14 +109,14 @@ def writing(url: str, items: Sequence[ScoredMention]) -> None:
         print(f"  disk: {stats['size_in_bytes'] / len(items):,.0f} bytes a mention", flush=True)
 
 
-def reading(url: str, tickets: Sequence[Ticket]) -> None:
+def reading(url: str, waiting: Sequence[Ticket]) -> None:
     """Print how long people wait for what they ask."""
     chance = random.Random(1)
     with closing(ElasticStore(url, prefix="bench-ours")) as store:
         start = time.perf_counter()
-        for place in range(0, len(tickets), 1_000):
-            store.save_tickets(tickets[place : place + 1_000])
-        print(f"  save_tickets {len(tickets) / (time.perf_counter() - start):,.0f}/s", flush=True)
+        for place in range(0, len(waiting), 1_000):
+            store.save_tickets(waiting[place : place + 1_000])
+        print(f"  save_tickets {len(waiting) / (time.perf_counter() - start):,.0f}/s", flush=True)
 
         def page(filters: Filters = ALL, offset: int = 0) -> Callable[[], None]:
             def ask() -> None:
@@ -134,7 +135,7 @@ def reading(url: str, tickets: Sequence[Ticket]) -> None:
             ("... one brand", page(Filters(brand="Lumiva"))),
             ("... one category", page(Filters(category=Category.PRAISE))),
             ("... free", page(Filters(free=True))),
-            (f"... from row {len(tickets) // 2:,} on", page(offset=len(tickets) // 2)),
+            (f"... from row {len(waiting) // 2:,} on", page(offset=len(waiting) // 2)),
             ("search: one word", lambda: store.search(word(), ALL)),
             ("search: two words", lambda: store.search(f"{word()} {word()}", ALL)),
             ("search: word, brand", lambda: store.search(word(), Filters(brand="Lumiva"))),
@@ -159,10 +160,11 @@ def main() -> None:
     noise()
     with cluster(asked.url) as url:
         try:
-            made = list(posts(asked.mentions, random.Random(7)))
+            chance = random.Random(7)
+            made = [(post(each, chance), each) for each in tickets(asked.mentions, chance)]
             print(f"{asked.mentions:,} mentions, {asked.tickets:,} tickets", flush=True)
             writing(url, [item for item, _ in made])
-            reading(url, [each for _, each in made[: asked.tickets]])
+            reading(url, [replace(each, mention=each.id) for _, each in made[: asked.tickets]])
         finally:
             for name in ("bench-ours", "bench-prepared", "bench-peer"):
                 node.Node(url, name).removed()

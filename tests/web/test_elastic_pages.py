@@ -6,9 +6,9 @@ import pytest
 
 from pipeline.stores.elastic import ElasticStore
 from tests.node import Node, elasticsearch  # noqa: F401 - a fixture
-from tests.web import test_actions, test_pages, test_posts, test_queue, world
+from tests.web import test_actions, test_queue, world
 
-for _module in (test_actions, test_queue, test_posts, test_pages):
+for _module in (test_actions, test_queue):
     globals().update({name: test for name, test in vars(_module).items() if name.startswith("test_")})
 
 

@@ -60,7 +60,7 @@ _TICKETS: Document = {
     "was": _FOUND, "moving_to": _FOUND,
     **_kept(
         "query", "mention", "author", "urgency", "sentiment", "crisis", "rank", "opened_at", "last_at", "responded_at",
-        "answered_at", "resolution", "reopened_at", "posts", "people", "folded", "version", "heard_at", "outbox",
+        "answered_at", "resolution", "reopened_at", "posts", "people", "folded", "version", "heard_at", "outbox", "move", "joined",
     ),
 }  # fmt: skip
 

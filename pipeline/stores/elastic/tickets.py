@@ -5,6 +5,7 @@ A ticket and the lines of history that say what happened to it are one document,
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -107,6 +108,8 @@ class ElasticTickets:
         raise _busy(ticket_id)
 
 
+_MOVED = ("was", "joined")  # the ids that a ticket had, and the moves by which it came to be one
+
 _Change = tuple[Found | None, Ticket, list[Document]]
 """A ticket as it was read, as it becomes, and the lines that say so."""
 
@@ -150,8 +153,7 @@ def _written(history: History, changes: Sequence[_Change]) -> list[str]:
 def _document(found: Found | None, ticket: Ticket, said: Sequence[Document]) -> Document:
     carried = list(said) or outbox(found)
     document = ticket_document(ticket) | {"outbox": carried, "outbox_ids": [each["id"] for each in carried]}
-    was = found.document.get("was") if found else None
-    return document | {"was": was} if was else document
+    return document | {name: found.document[name] for name in _MOVED if found and name in found.document}
 
 
 def _line(
@@ -207,10 +209,11 @@ def move_ticket(history: History, old: str, new: str) -> bool:
         if found is None:
             return False
         if "moving_to" not in found.document:
-            marked = {**found.document, "moving_to": new}
-            if connection.write(over(found, index=connection.index("tickets"), id_=old, document=marked)) is None:
+            marked = {**found.document, "moving_to": new, "move": secrets.token_urlsafe(9)}
+            write = over(found, index=connection.index("tickets"), id_=old, document=marked)
+            if (seq_no := connection.write(write)) is None:
                 continue
-            found = replace(found, document=marked)
+            found = replace(found, document=marked, seq_no=seq_no)
         _finish(history, found)
         return True
     raise _busy(old)
@@ -226,8 +229,8 @@ def _finish(history: History, gone: Found) -> None:
         there: Document = kept.document if kept else {}
         if there.get("moving_to", old.id) != old.id:
             target = str(there["moving_to"])
-        elif key(old.id) in there.get("was", ()) or _joined(history, gone, kept, target):
-            connection.write(Write(action="delete", index=index, id=old.id))
+        elif gone.document["move"] in there.get("joined", ()) or _joined(history, gone, kept, target):
+            connection.write(Write(action="delete", index=index, id=old.id, over=gone))
             return
     raise _busy(target)
 
@@ -251,8 +254,10 @@ def _joined(history: History, gone: Found, kept: Found | None, target: str) -> b
         at = max(old.last_at, there.last_at)
     note = f"{old.id} turned out to be part of this"
     said = line(target, EventKind.NOTED, lifecycle.MACHINE, at=at, note=note, after=carried, **more)
-    was = [*(kept.document.get("was", ()) if kept else ()), *gone.document.get("was", ()), key(old.id)]
-    document = _document(None, new, [said]) | {"was": list(dict.fromkeys(was))}
+    both = [each.document for each in (kept, gone) if each is not None]
+    was = [*(name for each in both for name in each.get("was", ())), key(old.id)]
+    joined = [*(move for each in both for move in each.get("joined", ())), gone.document["move"]]
+    document = _document(None, new, [said]) | {"was": list(dict.fromkeys(was)), "joined": joined}
     index = history.connection.index("tickets")
     if history.connection.write(over(kept, index=index, id_=target, document=document)) is None:
         return False
