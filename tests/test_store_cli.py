@@ -14,8 +14,9 @@ from pipeline.domain import Ticket
 from pipeline.stores.sqlite import SqliteStore
 from pipeline.stores.sqlite import database as databases
 from tests.cli_world import call, start, write_config
-from tests.contracts.store.made import put, ticket
-from tests.factories import incident, scored
+from tests.contracts.store.made import ALL, ids, put, ticket
+from tests.factories import NOW, incident, scored
+from tests.node import Node, elasticsearch  # noqa: F401 - a fixture
 
 KINDS = ["mention", "ticket", "event", "incident", "notice", "dead letter", "batch", "gap", "cursor"]
 
@@ -146,6 +147,26 @@ def held(path: Path) -> int:
             return int(connection.execute("SELECT count(*) FROM mentions").fetchone()[0])
     except sqlite3.Error:  # not there yet
         return 0
+
+
+@pytest.fixture
+def node(elasticsearch: Node) -> Node:  # noqa: F811
+    elasticsearch.emptied()
+    return elasticsearch
+
+
+def test_a_store_moves_to_elasticsearch_and_back_and_stays_the_same(filled: Path, home: Path, node: Node) -> None:
+    moved = f'[elasticsearch]\nprefix = "{node.prefix}"\n'
+    filled.write_text(filled.read_text(encoding="utf-8") + moved, encoding="utf-8")
+    cluster = f"elasticsearch:{node.url}"
+    there = call("store", "copy", "--to", cluster, "--json", "--config", filled).objects
+    assert [(each["kind"], each["written"]) for each in there[:4]] == list(zip(KINDS, (3, 3, 3, 1), strict=False))
+    back = call("store", "copy", "--from", cluster, "--to", "sqlite:back.db", "--json", "--config", filled).objects
+    assert back == there
+    again = call("store", "copy", "--to", "sqlite:back.db", "--json", "--config", filled).objects
+    assert [(each["written"], each["digest"]) for each in again] == [(0, each["digest"]) for each in there]
+    with closing(SqliteStore(home / "back.db")) as store:
+        assert ids(store.queue(NOW, ALL)) == ["x:1", "x:2", "x:3"]
 
 
 def test_a_backup_is_restored_and_neither_takes_anothers_place_unasked(filled: Path, home: Path) -> None:
