@@ -159,23 +159,27 @@ def keep(told: Path, run: int) -> None:
 
 def start(folder: Path, *, alive: Callable[[], bool] = lambda: True) -> tuple[psutil.Process, str]:
     """A node in an empty folder, and its address, once it answers; raises ``RuntimeError`` with the end of its log."""
-    home = java()
-    if home is None:
-        raise RuntimeError(f"no JDK {OLDEST_JAVA}")
     with zipfile.ZipFile(CACHED) as archive:
         archive.extractall(folder)
-    node = folder / f"elasticsearch-{VERSION}"
-    for each in node.glob("bin/*"):
+    for each in (folder / f"elasticsearch-{VERSION}").glob("bin/*"):
         each.chmod(0o755)
     folder.chmod(0o755)
     for name in ("data", "logs", "tmp", "snapshots"):
         (folder / name).mkdir()
-    root = os.getuid() == 0
-    if root:
+    if os.getuid() == 0:
         subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(folder)], check=True)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
+    return boot(folder, port, alive=alive)
+
+
+def boot(folder: Path, port: int, *, alive: Callable[[], bool] = lambda: True) -> tuple[psutil.Process, str]:
+    """The node of a folder, which may have run there before, on a port."""
+    home = java()
+    if home is None:
+        raise RuntimeError(f"no JDK {OLDEST_JAVA}")
+    node = folder / f"elasticsearch-{VERSION}"
     settings = {
         "network.host": "127.0.0.1", "http.port": port, "transport.port": 0, "discovery.type": "single-node",
         "path.data": folder / "data", "path.logs": folder / "logs", "path.repo": folder / "snapshots",
@@ -191,7 +195,7 @@ def start(folder: Path, *, alive: Callable[[], bool] = lambda: True) -> tuple[ps
                 "ES_PATH_CONF": str(node / "config"), "ES_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP}", "CLI_JAVA_OPTS": "-Xmx64m",
             },
             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, timeout=BOOT_SECONDS, check=False,
-            **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if root else {}),
+            **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}),
         )  # fmt: skip
     if done.returncode:
         raise RuntimeError("the node did not start: " + (folder / "out").read_text()[-600:])
