@@ -154,6 +154,9 @@ def keep(told: Path, run: int) -> None:
             time.sleep(0.3)
         stop(process)
     finally:
+        for each in psutil.process_iter(["cmdline"]):  # a node that was still starting when its time was up
+            if any(str(folder) in part for part in each.info["cmdline"] or ()) and each.pid != os.getpid():
+                stop(each)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -218,6 +221,7 @@ def stop(process: psutil.Process) -> None:
         process.wait(20)
     except psutil.TimeoutExpired:
         process.kill()
+        process.wait(20)
     except psutil.NoSuchProcess:
         return
 

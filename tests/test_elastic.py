@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from pipeline.domain import Event, EventKind, Resolution
+from pipeline.domain import Batch, Event, EventKind, Gap, Resolution, Ticket
 from pipeline.errors import ConfigError, Conflict, NotFound, StoreRefused, StoreUnavailable
 from pipeline.stores.elastic import ElasticStore, connection, indices
 from pipeline.stores.elastic.connection import Connection
@@ -489,6 +489,23 @@ def test_a_store_that_is_opened_for_reading_reads_and_writes_nothing(store: Elas
         assert reading.ticket("x:1") == ticket()
         with pytest.raises(StoreRefused, match="reading only"):
             reading.claim("x:1", "Ana", until=ahead(15), now=NOW)
+
+
+def test_what_a_crash_has_kept_from_its_place_is_copied_out_all_the_same(
+    store: ElasticStore, node: Node, crashing: Crashing
+) -> None:
+    put(store, ticket("1"), ticket("old"))
+    assert crashing(1, partial(store.claim, "x:1", "Ana", until=ahead(15), now=NOW))
+    assert crashing(1, partial(store.move_conversation, "x:old", "x:new"))
+    assert crashing(1, partial(store.save_progress, cursor(), gaps=[gap()], batch=batch()))
+    with closing(ElasticStore(node.url, prefix=node.prefix, read_only=True)) as reading:
+        assert [each.id for each in reading.dump(Ticket)] == ["x:1", "x:new"]  # type: ignore[union-attr]
+        events = [each for each in reading.dump(Event) if isinstance(each, Event)]
+        assert sorted((each.subject, each.kind.value) for each in events) == [
+            ("x:1", "claimed"), ("x:1", "opened"), ("x:new", "noted"), ("x:new", "opened")
+        ]  # fmt: skip
+        assert (reading.dump(Gap), reading.dump(Batch)) == ([gap()], [batch()])
+        assert reading.dump(Event) == events
 
 
 def test_a_backup_is_restored_in_the_place_of_all_there_is(store: ElasticStore, node: Node) -> None:

@@ -26,7 +26,7 @@ from pipeline.stores.elastic.documents import decoded, encoded, mention_document
 from pipeline.stores.elastic.events import History, outbox, resolved
 from pipeline.stores.elastic.indices import make, month_of
 from pipeline.stores.elastic.mentions import with_ids
-from pipeline.stores.elastic.progress import NOTHING, cursor_id, empty_outboxes
+from pipeline.stores.elastic.progress import NOTHING, copy_carried, cursor_id, empty_outboxes
 from pipeline.stores.elastic.tickets import finish_moves
 from pipeline.stores.elastic.wire import Document, Found, Write, key
 
@@ -59,7 +59,7 @@ class ElasticArchive:
     def dump(self, kind: type[Record], *, after: str = "", limit: int = 1000) -> list[Record]:
         """The next records of a kind, whose keys come after ``after``, by key in the order of code points.
 
-        What documents still carry for others, or are on their way to, is brought there before the first page.
+        What a crash has kept from its place is brought there before the first page.
         """
         if not after:
             self._settle(kind)
@@ -108,10 +108,8 @@ class ElasticArchive:
             case Incident():
                 document = encoded(record) | {"outbox": []}
             case Cursor():
-                id_, document = (
-                    cursor_id(record.source, record.query),
-                    encoded(record) | {"outbox": NOTHING},
-                )
+                id_ = cursor_id(record.source, record.query)
+                document = encoded(record) | {"outbox": NOTHING}
             case _:
                 document = encoded(record)
         if name is not None:
@@ -150,25 +148,31 @@ class ElasticArchive:
                 raise StoreRefused(str(error)) from error
 
     def _settle(self, kind: type[Record]) -> None:
-        """Finish what a crash has left half done, and would be missing among the records of a kind or come twice."""
+        """Bring to its place what a crash has kept from it, and would be missing among the records of a kind or come twice.
+
+        No fact changes by it: it is done in a store that is opened for reading too.
+        """
+        connection = self._connection.writable()
         if kind is Ticket:
-            finish_moves(self._history)
+            finish_moves(History(connection))
         elif kind in {Gap, Batch}:
-            empty_outboxes(self._connection)
+            copy_carried(connection)
         elif kind is Event:
-            copy_all(self._history)
+            copy_all(History(connection))
 
     def _hits(self, index: str, body: Document, *, limit: int | None = None) -> list[Found]:
         return list(self._connection.hits(index, body, limit=limit))
 
 
 def copy_all(history: History) -> None:
-    """See that every line that a ticket or an incident carries is in the history."""
-    carrying: Document = {"sort": ["id"], "_source": ["outbox"]}
+    """See that every line that a ticket or an incident carries is in the history; most are."""
+    index = history.connection.index("events")
     for noun in ("tickets", "incidents"):
-        holders = history.connection.hits(history.connection.index(noun), carrying)
+        holders = history.connection.hits(history.connection.index(noun), {"sort": ["id"], "_source": ["outbox"]})
         while portion := list(islice(holders, 1_000)):
-            history.copy([each for holder in portion for each in outbox(holder)])
+            lines = {str(each["id"]): each for holder in portion for each in outbox(holder)}
+            there = history.connection.get_many((index, id_) for id_ in lines)
+            history.copy([each for id_, each in lines.items() if (index, id_) not in there])
 
 
 _by_cursor: Document = {"query": {"term": {"kind": "cursor"}}, "sort": ["source", "query"]}

@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,12 @@ class Connection:
             raise ConfigError(f"Elasticsearch at {self.name} cannot be used: {error}") from error
         self._failed_at = float("-inf")
         self._closed = threading.Event()
+
+    def writable(self) -> Connection:
+        """This connection, for a write that changes no fact, whatever the store was opened for."""
+        other = copy(self)
+        other.read_only = False
+        return other
 
     def index(self, noun: str) -> str:
         """The name of the index, or of the alias, of one noun."""

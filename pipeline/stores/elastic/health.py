@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import time
+
 from pipeline.stores.elastic.connection import Connection
 from pipeline.stores.elastic.indices import NOUNS, indices, mapping
 from pipeline.stores.elastic.wire import Document
 
+_LOOKS, _LOOK = 6, 0.5  # seconds between two looks at shards that have no node
 _FULL = 85.0  # per cent of a disk: at 85 Elasticsearch places no further shards there, at 95 it stops writes
 
 
 def check(connection: Connection) -> list[str]:
     """What is wrong with the cluster and the indices, each with its next step."""
     wrong: list[str] = []
-    health = connection.request("GET", "/_cluster/health")
+    health = _settled(connection)
     if health["status"] == "red" or health["unassigned_shards"]:
         wrong.append(
-            f"{health['unassigned_shards']} shards have no node (the cluster is {health['status']}); bring the missing"
+            f"shards without a node: {health['unassigned_shards']} (the cluster is {health['status']}); bring the missing"
             " node back, or ask GET _cluster/allocation/explain why"
         )
     nodes = connection.request("GET", "/_nodes/stats/fs", params={"filter_path": "nodes.*.name,nodes.*.fs.total"})
@@ -45,3 +48,13 @@ def _drift(name: str, there: Document, ours: Document) -> list[str]:
     if missing:
         return [f"index {name} lacks the fields {', '.join(missing)}; run `tocsin store migrate`"]
     return []
+
+
+def _settled(connection: Connection) -> Document:
+    """How our indices are; one that was made a moment ago has no node yet."""
+    for _ in range(_LOOKS):
+        health = connection.request("GET", f"/_cluster/health/{connection.prefix}-*")
+        if not health["unassigned_shards"]:
+            break
+        time.sleep(_LOOK)
+    return health

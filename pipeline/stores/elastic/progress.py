@@ -193,6 +193,21 @@ def empty_outboxes(connection: Connection) -> None:
             connection.write(over(found, index=connection.index("progress"), id_=found.id, document=emptied))
 
 
+def copy_carried(connection: Connection) -> None:
+    """See that the gaps and batches that cursors carry have documents of their own; most have."""
+    index = connection.index("progress")
+    for found in _cursors(connection):
+        carried = found.document["outbox"]
+        ids = [
+            *(f"gap {each['id']}" for each in carried["gaps"]),
+            *(f"batch {each['id']}" for each in carried["batches"]),
+        ]
+        there = connection.get_many((index, id_) for id_ in ids)
+        stale = any(each.version <= found.seq_no for (_, id_), each in there.items() if id_.startswith("gap "))
+        if len(there) < len(ids) or stale:
+            _copy(connection, carried, found.seq_no)
+
+
 def _copy(connection: Connection, carried: Document, saved: int) -> None:
     """Give what a cursor carries documents of their own; what a later save has copied is newer, and stays."""
     index = connection.index("progress")
