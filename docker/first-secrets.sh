@@ -17,7 +17,7 @@ secret airflow_api_secret "$(random)"
 secret airflow_jwt_secret "$(random)$(random)"
 secret airflow_fernet_key "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_')"
 secret airflow_database "postgresql+psycopg2://airflow:$(cat secrets/postgres_password)@postgres/airflow"
-secret airflow_results "db+postgresql://airflow:$(cat secrets/postgres_password)@postgres/airflow"
+secret airflow_results "db+postgresql+psycopg2://airflow:$(cat secrets/postgres_password)@postgres/airflow"
 secret airflow_broker "redis://:$(cat secrets/redis_password)@redis:6379/0"
 # Filled by other hands: keys for the store (docker compose run --rm keys), people at the proxy, tokens of sources.
 for name in elasticsearch_triage elasticsearch_pages elasticsearch_admin people x_bearer_token; do secret "$name" ""; done

@@ -291,6 +291,8 @@ def test_first_secrets_are_random_files_for_their_readers_alone_and_are_never_ch
 
     Fernet(before["airflow_fernet_key"])
     assert f":{before['postgres_password']}@postgres/" in before["airflow_database"]
+    for name in ("airflow_database", "airflow_results"):  # without a driver's name SQLAlchemy takes one we do not have
+        assert "postgresql+psycopg2://" in before[name]
     (tmp_path / "secrets" / "people").write_text("ana hash")
     subprocess.run(["bash", script], check=True, capture_output=True)
     assert {path.name: path.read_text() for path in made.values()} == {**before, "people": "ana hash"}
@@ -324,3 +326,19 @@ def test_every_role_has_least_privileges_over_tocsins_own_indices() -> None:
             assert set(given.get("cluster", ())) <= {"monitor"}
     covered = {name for grant in roles["triage"]["indices"] for name in grant["names"]}
     assert covered == {f"tocsin-{noun}*" for noun in NOUNS}
+
+
+def test_what_the_operations_page_tells_to_type_is_there(services: dict[str, Any]) -> None:
+    from pipeline.cli import COMMANDS, store
+
+    text = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+    commands = {name for section in COMMANDS.values() for name in section}
+    known = {
+        command.name or command.callback.__name__ for command in store.group.registered_commands if command.callback
+    }
+    assert set(re.findall(r"\btocsin ([a-z]+)\b(?! store)", re.sub(r"`tocsin`", "", text))) - {"store"} <= commands
+    assert set(re.findall(r"tocsin store ([a-z]+)", text)) == known - {"init"}
+    for line in re.findall(r"docker compose (?:up|run|stop|build)[^\n`)]*", text):
+        words = line.partition("#")[0].split()[3:]
+        named = [word for word in words if word in services]
+        assert named or words == ["--detach"], line
