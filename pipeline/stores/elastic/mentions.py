@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pipeline.domain import ScoredMention
 from pipeline.errors import NotFound
-from pipeline.stores.elastic.connection import Connection
+from pipeline.stores.elastic.connection import WINDOW, Connection
 from pipeline.stores.elastic.documents import mention_document, scored_mention, stamp
 from pipeline.stores.elastic.indices import make, month_of
 from pipeline.stores.elastic.wire import Document, Found, Write, key, portions
@@ -127,7 +127,8 @@ def with_ids(connection: Connection, ids: Iterable[str], *, fields: bool = True)
     """The mentions with these ids, oldest first within a portion; without ``fields`` only that they are there."""
     for portion in portions(map(key, ids), TERMS):
         body: Document = {"query": {"ids": {"values": portion}}, "sort": OLDEST_FIRST, "_source": fields}
-        yield from connection.hits(connection.index("mentions"), body)
+        # One more than there can be: a full page would be followed by another request.
+        yield from connection.hits(connection.index("mentions"), body, chunk=min(len(portion) + 1, WINDOW))
 
 
 def _id(found: Found) -> str:
