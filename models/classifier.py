@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from models import artefact, features, floor
+from models import artefact, features, floor, second
 from models.outcome import HEADS, LABELS, WIDTH, Classified, Head, Hit, Reason, columns
 from models.table import BLOCK, DENSE, UNSAID, Floats, Known, Sight, Table, added
 from models.text import tokens
@@ -24,6 +24,8 @@ REMEMBERED = 1 << 17
 SPANS: dict[Head, int] = {"sentiment": 1, "category": 1, "urgency": 2, "crisis": 1}
 """Reasons looked for per head."""
 LONGEST_QUOTE = 80
+WHOLE_POST = "the post as a whole"
+"""In place of words where what a post means, and no word of it alone, is the reason."""
 LENGTH_PRICE = (1.0, 1.5, 1.9)
 """A span of two or three tokens must pull that much harder than one: short reasons read better."""
 FAINTEST = 0.05
@@ -59,7 +61,10 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A batch as the model read it; ``pairs`` are rows of neighbours, each at the place of its left token."""
+    """A batch as the model read it; ``pairs`` are rows of neighbours, each at the place of its left token.
+
+    ``ears`` has the bit of each post's language; ``meant`` is what the posts' meaning changed in their log odds (n, 16).
+    """
 
     sight: Sight
     owners: NDArray[np.intp]
@@ -70,20 +75,32 @@ class _Read:
     final: NDArray[np.float64]
     hits: list[tuple[Hit, ...]]
     fired: dict[int, floor.Fired]
+    ears: NDArray[np.uint8]
+    meant: NDArray[np.float64]
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
+    raised = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
     shares: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _shares(final: NDArray[np.float64]) -> dict[Head, NDArray[np.float64]]:
+    """Log odds (n, 16) as probabilities: (n, labels) for each head, (n,) for crisis."""
+    shares: dict[Head, NDArray[np.float64]] = {
+        head: _softmax(final[:, columns(head)]) for head in HEADS if len(LABELS[head]) > 1
+    }
+    shares["crisis"] = 1 / (1 + np.exp(-final[:, columns("crisis").start]))
     return shares
 
 
 class Model:
     """A trained model. Safe to share between threads; a text's answer does not depend on its batch."""
 
-    def __init__(self, weights: Weights, *, version: str) -> None:
+    def __init__(self, weights: Weights, *, version: str, opinion: second.Second | None = None) -> None:
         self.version = version
-        self._rules = _known_rules(weights)
+        self._second = opinion and replace(opinion, rules=_known_rules(weights.rule_names, opinion.rules))
+        self._rules = _known_rules(weights.rule_names, weights.rules)
         # The layer above is linear: what reaches it is weighed by it once and for all. A head's mean tells its labels
         # nothing, and without it every pull is one towards a label and away from the others.
         mix = _centred(weights.mix.astype(np.float64))
@@ -97,6 +114,10 @@ class Model:
     def classify(self, texts: Sequence[str], languages: Sequence[str]) -> Classified:
         """The probabilities and floor hits of posts in their languages (ISO codes, ``und`` if not known)."""
         return self._outcome(self._read(texts, languages))
+
+    def log_odds(self, texts: Sequence[str], languages: Sequence[str]) -> NDArray[np.float64]:
+        """The numbers (n, 16) behind the probabilities, head after head in the order of ``HEADS``."""
+        return self._read(texts, languages).final
 
     def explain(self, texts: Sequence[str], languages: Sequence[str]) -> list[tuple[Reason, ...]]:
         """The reasons of each post, strongest first, in the posts' own words."""
@@ -136,7 +157,17 @@ class Model:
         final += np.log1p(counts) @ self._dense + features.language_columns(languages) @ self._languages + self._bias
         hits, fired, flags = self._floor(sight, owners, languages)
         final += flags @ self._rules
-        return _Read(sight, owners, pairs, places, counts, scale.astype(np.float32), final, hits, fired)
+        ears = np.array([_own(language) for language in languages], np.uint8)
+        meant = self._add_opinion(texts, final, flags)
+        return _Read(sight, owners, pairs, places, counts, scale.astype(np.float32), final, hits, fired, ears, meant)
+
+    def _add_opinion(self, texts: Sequence[str], final: NDArray[np.float64], flags: Floats) -> NDArray[np.float64]:
+        """Join the words' answers, in place, with what the posts mean; returns the difference (n, 16)."""
+        if self._second is None or not len(texts):
+            return np.zeros_like(final)
+        first = final.copy()
+        final[:] = self._second.final(first, texts, flags)
+        return _centred(final - first)
 
     def _floor(
         self, sight: Sight, owners: NDArray[np.intp], languages: Sequence[str]
@@ -155,16 +186,12 @@ class Model:
 
     @staticmethod
     def _outcome(batch: _Read) -> Classified:
-        final = batch.final
-        answers = (
-            {head: _softmax(final[:, columns(head)]) for head in HEADS if len(LABELS[head]) > 1} if len(final) else {}
-        )
-        crisis = final[:, columns("crisis")][:, 0]
+        shares = _shares(batch.final)
         return Classified(
-            sentiment=answers.get("sentiment", np.zeros((0, len(LABELS["sentiment"])))),
-            category=answers.get("category", np.zeros((0, len(LABELS["category"])))),
-            urgency=answers.get("urgency", np.zeros((0, len(LABELS["urgency"])))),
-            crisis=1 / (1 + np.exp(-crisis)),
+            sentiment=shares["sentiment"],
+            category=shares["category"],
+            urgency=shares["urgency"],
+            crisis=shares["crisis"],
             rules=tuple(batch.hits),
         )
 
@@ -176,8 +203,9 @@ class Model:
             return []
         answers = np.column_stack([batch.final[:, place].argmax(axis=1) for place in _HEADS])
         pulls = self._pulls(batch, answers + [place.start for place in _HEADS])
+        filling = (sight.fills[sight.reading.numbers] & batch.ears[batch.owners]) != 0
         spans = [
-            (number, _strongest(pull, batch.owners, sight.reading.starts))
+            (number, _strongest(pull, filling, batch.owners, sight.reading.starts))
             for number, (head, pull) in enumerate(zip(HEADS, pulls, strict=True))
             for _ in range(SPANS[head])
         ]
@@ -197,6 +225,7 @@ class Model:
             name = HEADS[head]
             found[post].append(Reason(name, LABELS[name][label], words[:LONGEST_QUOTE], pull))
         self._add_rules(batch, found)
+        self._add_meaning(batch, answers, found)
         return list(map(tuple, found))
 
     def _pulls(self, batch: _Read, answers: NDArray[np.intp]) -> Floats:
@@ -233,6 +262,19 @@ class Model:
                         found[post].append(Reason(head, LABELS[head][answer], words, weight))
             found[post].sort(key=lambda reason: -reason.weight)
 
+    @staticmethod
+    def _add_meaning(batch: _Read, answers: NDArray[np.intp], found: list[list[Reason]]) -> None:
+        """Where a post's meaning pulled an answer harder than any of its words: no word alone is the reason then."""
+        spoken = np.bincount(batch.owners, ~batch.sight.silent[batch.sight.reading.numbers], len(found)) > 0
+        for post in np.flatnonzero(spoken).tolist():
+            changed = batch.meant[post].tolist()
+            for head, place, answer in zip(HEADS, _HEADS, answers[post].tolist(), strict=True):
+                pull = changed[place.start + answer]
+                said = max((reason.weight for reason in found[post] if reason.head == head), default=FAINTEST)
+                if pull > said:
+                    found[post].append(Reason(head, LABELS[head][answer], WHOLE_POST, pull))
+            found[post].sort(key=lambda reason: -reason.weight)
+
 
 def _centred(mix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The weights of a layer without the mean of each head that has more than one label."""
@@ -241,6 +283,11 @@ def _centred(mix: NDArray[np.float64]) -> NDArray[np.float64]:
         if place.stop - place.start > 1:
             mix[:, place] -= mix[:, place].mean(axis=1, keepdims=True)
     return mix
+
+
+def _own(language: str) -> int:
+    """The bit of a language that is known, as in ``features.function_words``."""
+    return 1 << features.LANGUAGES.index(language) if language in features.LANGUAGES else 0
 
 
 def _heard(
@@ -281,13 +328,16 @@ class _Spans:
     weight: Floats
 
 
-def _strongest(pull: Floats, owners: NDArray[np.intp], starts: NDArray[np.intp]) -> _Spans:
-    """Per post the span of one to three tokens with the strongest pull, which pulls no more afterwards."""
-    best, weight, length = pull.copy(), pull.copy(), np.ones(len(pull), np.intp)
+def _strongest(pull: Floats, filling: NDArray[np.bool_], owners: NDArray[np.intp], starts: NDArray[np.intp]) -> _Spans:
+    """Per post the span of one to three tokens with the strongest pull, which pulls no more afterwards.
+
+    A span neither begins nor ends with a word that only fills the sentence.
+    """
+    best, weight, length = np.where(filling, -np.inf, pull), pull.copy(), np.ones(len(pull), np.intp)
     summed = pull
     for size, price in enumerate(LENGTH_PRICE[1:], 2):
         summed = summed[:-1] + pull[size - 1 :]
-        worth = summed / np.float32(price)
+        worth = np.where(filling[: len(summed)] | filling[size - 1 :], -np.inf, summed / np.float32(price))
         better = np.flatnonzero(worth > best[: len(worth)])
         best[better], weight[better], length[better] = worth[better], summed[better], size
     places = np.flatnonzero((best == np.maximum.reduceat(best, starts)[owners]) & (best > FAINTEST))
@@ -302,7 +352,14 @@ def load(path: Path | None = None) -> Model:
     """The model in a folder, the shipped starter by default; ``artefact.ArtefactError`` where it cannot be used."""
     folder = path or artefact.STARTER
     arrays, manifest = artefact.read(folder)
-    return Model(weights_of(arrays, folder), version=str(manifest.get("version", "unnamed")))
+    weights = weights_of(arrays, folder)
+    try:
+        opinion = second.second_of(arrays, rules=len(weights.rule_names))
+    except (KeyError, ValueError) as error:
+        raise artefact.ArtefactError(
+            f"{folder / artefact.MODEL_FILE} does not fit this version ({error}): restore it, or train again"
+        ) from error
+    return Model(weights, version=str(manifest.get("version", "unnamed")), opinion=opinion)
 
 
 def weights_of(arrays: dict[str, NDArray[np.generic]], folder: Path) -> Weights:
@@ -361,9 +418,9 @@ def numbers_of(names: Sequence[str]) -> list[int]:
     return [features.hashed("n", name) for name in names]
 
 
-def _known_rules(weights: Weights) -> Floats:
+def _known_rules(names: NDArray[np.uint32], weights: Floats) -> Floats:
     """The weights of the lexicon's rules in its order; a rule the model was not trained with weighs nothing."""
-    trained = dict(zip(weights.rule_names.tolist(), weights.rules, strict=True))
+    trained = dict(zip(names.tolist(), weights, strict=True))
     nothing = np.zeros(WIDTH, np.float32)
     rows = [trained.get(number, nothing) for number in numbers_of([rule.name for rule in floor.lexicon().rules])]
     return np.array(rows, np.float32).reshape(len(rows), WIDTH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ LABELS_FILE = Path("triage_labels", "train.tsv")
 NATURAL_ROWS = 3800
 """The first rows of the labels were drawn as they came; later ones on purpose, half of them by alarming words."""
 SENTIMENT_CODES = ("neg", "neu", "pos")
+_COMMON = frozenset({"Bank", "Mobile", "Air", "Hotel"})
+"""Words of brands that others have too."""
+_SPELLED = {"i": "[iİıI]", "I": "[iİıI]"}
 _HASHES, _BAND = 48, 3  # 16 bands of 3: pairs of Jaccard 0.7 meet with probability .998, of 0.3 with .36, then verified
 _NEAR = 0.7
 
@@ -92,7 +96,7 @@ def _labelled(path: Path) -> Iterator[Row]:
 def _authored(fields: dict[str, str | int]) -> Row:
     return Row(
         id=str(fields["id"]),
-        text=str(fields["text"]),
+        text=renamed(str(fields["text"]), str(fields["brand"]), seed=str(fields["id"])),
         language=str(fields["lang"]),
         source=AUTHORED_SOURCE,
         category=CATEGORIES.index(str(fields["category"])),
@@ -101,6 +105,23 @@ def _authored(fields: dict[str, str | int]) -> Row:
         sentiment=SENTIMENT_CODES.index(str(fields["sentiment"])),
         natural=False,
     )
+
+
+def renamed(text: str, brand: str, *, seed: str) -> str:
+    """The text with another name, made up for each post, wherever the brand's stands, its endings kept.
+
+    The corpus is hard on purpose: a model that met its twelve names again and again would take a name for a danger.
+    """
+    rng = random.Random(seed)  # noqa: S311 - a name, not a secret
+    name = "".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(rng.randint(2, 3)))
+    for word in brand.split():
+        if word not in _COMMON:
+            pattern = "".join(_SPELLED.get(letter, re.escape(letter)) for letter in word.rstrip("ae"))
+            pattern = re.sub(r"(?<=[a-z\]])(?=[A-Z])", r"[ _-]?", pattern)
+            text = re.sub(
+                pattern, lambda found: name.title() if found[0][0].isupper() else name, text, flags=re.IGNORECASE
+            )
+    return text
 
 
 def groups(texts: Sequence[str]) -> NDArray[np.intp]:

@@ -22,6 +22,7 @@ from models.text import HANDLE, LINK, Beginnings, fold, pieces, unstretched
 LANGUAGES = ("en", "de", "tr", "pl", "es", "fr", "pt", "it")
 """The languages the models know from labels; others share one column and are judged by shared words and marks."""
 CUES = Path(__file__).with_name("cues.toml")
+FUNCTION_WORDS = Path(__file__).with_name("function_words.toml")
 
 LETTERS = (2, 5)
 """Shortest and longest letter n-gram of a word with its edges: endings of Turkish, Polish and German, and typing errors."""
@@ -52,6 +53,16 @@ class Token:
     first: int
     last: int
     form: tuple[float, ...]
+
+
+@lru_cache(maxsize=1)
+def function_words() -> dict[str, int]:
+    """Folded words that say nothing by themselves, each with a bit for every language of ``LANGUAGES`` it is one in."""
+    found: dict[str, int] = {}
+    for language, words in tomllib.loads(FUNCTION_WORDS.read_text(encoding="utf-8")).items():
+        for word in words.split():
+            found[fold(word)] = found.get(fold(word), 0) | 1 << LANGUAGES.index(language)
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -170,7 +170,7 @@ class Stack:
 
 
 def second_layer(scores: Floats, fired: Floats, labels: dict[Head, NDArray[np.intp]], weight: Floats) -> Stack:
-    """A multinomial logistic regression per head over all heads' raw numbers and the floor rules."""
+    """A multinomial logistic regression per labelled head over all heads' raw numbers and the floor rules."""
     joined = np.hstack([scores, fired])
     middle, spread = (
         joined.mean(axis=0),
@@ -178,12 +178,12 @@ def second_layer(scores: Floats, fired: Floats, labels: dict[Head, NDArray[np.in
     )
     middle[scores.shape[1] :] = 0
     mix, offset = np.zeros((joined.shape[1], WIDTH)), np.zeros(WIDTH)
-    for head in HEADS:
+    for head, wanted in labels.items():
         place = columns(head)
         model = LogisticRegression(C=STACK_STRENGTH, max_iter=500)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # 500 steps are within the noise of the labels
-            model.fit((joined - middle) / spread, labels[head], sample_weight=weight)
+            model.fit((joined - middle) / spread, wanted, sample_weight=weight)
         coefficients, intercept = model.coef_ / spread, model.intercept_ - (model.coef_ / spread) @ middle
         for row, value in enumerate(model.classes_ if len(model.coef_) > 1 else model.classes_[1:]):
             column = place.start + (value if head != "crisis" else 0)

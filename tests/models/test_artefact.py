@@ -64,7 +64,9 @@ def test_an_altered_model_is_refused_before_it_is_read(copy: Path) -> None:
 
 def test_a_newer_format_is_refused(copy: Path) -> None:
     manifest_with(copy, format=artefact.FORMAT + 1)
-    with pytest.raises(models.ArtefactError, match=r"format 2, this version reads 1: upgrade"):
+    with pytest.raises(
+        models.ArtefactError, match=rf"format {artefact.FORMAT + 1}, this version reads {artefact.FORMAT}: upgrade"
+    ):
         models.load(copy)
 
 

@@ -50,3 +50,31 @@ def test_the_manifest_reports_every_language_out_of_fold() -> None:
     manifest = json.loads((Path(models.__file__).parent / "starter" / "manifest.json").read_text(encoding="utf-8"))
     assert set(LANGUAGES) <= manifest["out_of_fold"].keys()
     assert manifest["out_of_fold"]["natural rate"]["urgent_recall"][-1] > 0.7
+
+
+NAMES = ("Lumiva", "GreenBasket", "Kestrel", "Voltane", "Zipkar", "Sofrada", "Orvantis", "Pellamo", "Kirenza")
+SENTENCES = (
+    "Is the {} app down? I can't log in",
+    "{} still has not answered my email from Monday",
+    "Saw an ad for {} on the tram today",
+    "thank you {}, the new one works perfectly",
+    "Does {} deliver to Gdansk?",
+)
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_the_name_of_a_brand_says_little_about_what_happened(sentence: str) -> None:
+    answers = models.load().classify([sentence.format(name) for name in NAMES], ["en"] * len(NAMES))
+    assert np.ptp(answers.crisis) < 0.2  # .43 when the corpus' names could be learned
+    assert len(set(answers.sentiment.argmax(axis=1).tolist())) == 1
+
+
+def test_the_corpus_teaches_no_name() -> None:
+    text = "Kestrel'in uygulaması çöktü, KESTREL BANK susuyor, @kestrelbank #kestrelbank"
+    renamed = corpus.renamed(text, "Kestrel Bank", seed="tr-1")
+    assert "kestrel" not in renamed.lower()
+    assert "'in uygulaması çöktü" in renamed
+    assert renamed == corpus.renamed(text, "Kestrel Bank", seed="tr-1")
+    assert renamed != corpus.renamed(text, "Kestrel Bank", seed="tr-2")
+    assert corpus.renamed("Lumivy nie ma", "Lumiva", seed="pl-1").endswith("y nie ma")
+    assert "green" not in corpus.renamed("my green basket, GreenBasket", "GreenBasket", seed="en-1").lower()
