@@ -23,6 +23,10 @@ from models.classifier import Model, load
 from models.outcome import SENTIMENTS
 from models.recipe import DEVELOPMENT_FILE
 
+_FIGURES = {
+    "sentiment_f1": "sentiment F1", "category_f1": "category F1", "urgency_f1": "urgency F1", "urgent_ap": "urgent AP",
+    "urgent_recall": "urgent in first 30 %", "crisis_ap": "crisis AP", "crisis_recall": "crisis recall",
+}  # fmt: skip
 _VADER_NEUTRAL = 0.05
 """VADER's own bound between neutral and a mood (Hutto & Gilbert 2014)."""
 
@@ -99,13 +103,34 @@ def table(models: Sequence[Model], sets: Sequence[Development]) -> Table:
     return shown
 
 
+def out_of_fold(folder: Path) -> Table:
+    """What models that had not seen a row say of our labels, from a manifest: with the second opinion, and words alone."""
+    manifest = artefact.read(folder)[1]
+    shown = Table(title=f"{manifest['version']}: our labels, out-of-fold (words alone in brackets)")
+    for title in ("slice", "posts", *_FIGURES.values()):
+        shown.add_column(title, justify="left" if title == "slice" else "right")
+    whole, alone = manifest["out_of_fold"], manifest["out_of_fold_words_alone"]
+    assert isinstance(whole, dict)
+    assert isinstance(alone, dict)
+    for name, found in whole.items():
+        cells = [f"{_figure(found, key):.3f} ({_figure(alone[name], key):.3f})" for key in _FIGURES]
+        shown.add_row(name, str(found["posts"]), *cells)
+    return shown
+
+
+def _figure(measured: dict[str, float | list[float]], key: str) -> float:
+    """One figure of a manifest; of the recalls, the one in the first 30 %."""
+    value = measured[key]
+    return value[-1] if isinstance(value, list) else value
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m models.quality", description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with the public sets")
     parser.add_argument("--model", type=Path, action="append", help="a model's folder; may be given several times")
     chosen = parser.parse_args(arguments)
-    console, errors = Console(width=150), Console(stderr=True)
+    console, errors = Console(width=180), Console(stderr=True)
     sets = developments(chosen.data)
     if not sets:
         errors.print(f"{chosen.data} holds no development sets: name the folder with --data", style="red")
@@ -115,6 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except artefact.ArtefactError as error:
         errors.print(str(error), style="red")
         return 2
+    for folder in chosen.model or [artefact.STARTER]:
+        console.print(out_of_fold(folder))
     console.print(table(models, sets))
     return 0
 
