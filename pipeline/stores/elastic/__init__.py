@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.errors import StoreRefused
 from pipeline.stores.elastic.alarms import ElasticIncidents, ElasticNotices
 from pipeline.stores.elastic.archive import ElasticArchive
 from pipeline.stores.elastic.backups import ElasticBackups
@@ -22,6 +23,7 @@ from pipeline.stores.elastic.queue import ElasticQueue
 from pipeline.stores.elastic.retention import ElasticRetention
 from pipeline.stores.elastic.search import ElasticSearch
 from pipeline.stores.elastic.tickets import ElasticTickets
+from pipeline.stores.elastic.trouble import NotAllowed
 from pipeline.stores.elastic.wire import Lately
 
 __all__ = ["ElasticStore"]
@@ -74,11 +76,19 @@ class ElasticStore(
         self._history = History(self._connection)
         self._copied = Lately()
         try:
-            if outdated(self._connection) and migrate and not read_only:
-                install(self._connection)
+            if migrate and not read_only and (steps := outdated(self._connection)):
+                self._install(steps)
         except BaseException:
             self._connection.close()
             raise
+
+    def _install(self, steps: list[str]) -> None:
+        try:
+            install(self._connection)
+        except NotAllowed as error:
+            raise StoreRefused(
+                f"{steps[0]}: this key may not change that; run `tocsin store migrate` with an administrator's ({error})"
+            ) from error
 
     def change_count(self) -> int:
         """A number that grows with every change of mentions, tickets, incidents or notices."""

@@ -30,6 +30,7 @@ SEARCHES = 100  # searches in one request
 WINDOW = 10_000  # hits of one search, Elasticsearch's own limit
 _REQUIRED = {"require_alias": "true"}  # or a month that was forgotten would come back without its mapping
 CHUNK = 1_000  # hits read at a time where nobody says how many are wanted
+_NOTHING: Document = {"hits": {"total": {"value": 0}, "hits": []}}  # what is found where there is no index yet
 
 
 class Connection:
@@ -102,7 +103,7 @@ class Connection:
         for place, item in zip(chunk, self.request("POST", "/_mget", body)["docs"], strict=True):
             if item.get("found"):
                 found[place] = found_of(item)
-            elif "error" in item and item["error"].get("type") != "index_not_found_exception":
+            elif "error" in item and not _is_missing(item):
                 return refusal(place[1], 503, item["error"], self.name)
         return None
 
@@ -116,7 +117,8 @@ class Connection:
         for start in range(0, len(wanted), SEARCHES):
             lines = bytearray()
             for index, body in wanted[start : start + SEARCHES]:
-                lines += packed({"index": index, "ignore_unavailable": True, "allow_partial_search_results": False})
+                # Never ignore_unavailable: to a key that may not read, it would say that there is nothing.
+                lines += packed({"index": index, "allow_partial_search_results": False})
                 lines += b"\n" + packed({"track_total_hits": False, **body}) + b"\n"
             answers += self._searched(bytes(lines))
         return answers
@@ -124,7 +126,8 @@ class Connection:
     def _searched(self, lines: bytes) -> list[Document]:
         waits = iter(WAITS)
         while True:
-            responses: list[Document] = self.request("POST", "/_msearch", lines)["responses"]
+            answered: list[Document] = self.request("POST", "/_msearch", lines)["responses"]
+            responses = [_NOTHING if _is_missing(each) else each for each in answered]
             failed = next((each for each in responses if "error" in each), None)
             if failed is None:
                 return responses
@@ -303,6 +306,10 @@ class Connection:
         """Let go of the connections."""
         self._closed.set()
         self._client.close()
+
+
+def _is_missing(item: Document) -> bool:
+    return "error" in item and item["error"].get("type") == "index_not_found_exception"
 
 
 def _pause(waits: Iterator[float], failure: StoreRefused | StoreUnavailable) -> None:

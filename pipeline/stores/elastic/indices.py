@@ -6,7 +6,7 @@ written are aliases, one an index, so that a restored index can take the place o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pipeline.errors import StoreRefused
@@ -140,12 +140,16 @@ def make(connection: Connection, aliases: Iterable[str]) -> None:
     wanted = sorted(set(aliases))
     if not wanted:
         return
-    there = connection.request("GET", f"/{','.join(wanted)}/_alias", params={"ignore_unavailable": "true"}, missing={})
+    for alias in _without_index(connection, wanted):
+        body: Document = {"aliases": {each: {} for each in aliases_of(connection, alias)}}
+        connection.request("PUT", f"/{alias}-1", packed(body), present={})
+
+
+def _without_index(connection: Connection, aliases: Sequence[str]) -> list[str]:
+    """Those of the aliases that no index has."""
+    there = connection.request("GET", f"/{','.join(aliases)}/_alias", params={"ignore_unavailable": "true"}, missing={})
     known = {alias for each in there.values() for alias in each["aliases"]}
-    for alias in wanted:
-        if alias not in known:
-            body: Document = {"aliases": {each: {} for each in aliases_of(connection, alias)}}
-            connection.request("PUT", f"/{alias}-1", packed(body), present={})
+    return [alias for alias in aliases if alias not in known]
 
 
 def outdated(connection: Connection) -> list[str]:
@@ -164,11 +168,17 @@ def outdated(connection: Connection) -> list[str]:
             f"the indices {connection.prefix}-* at {connection.name} have version {newest}, this Tocsin knows {VERSION};"
             " install the newer Tocsin again, or name another prefix"
         )
-    return [
+    steps = [
         f"the template of {noun}: version {version} to {VERSION}" if version else f"the template of {noun} is new"
         for noun, version in found.items()
         if version != VERSION
     ]
+    return steps or [f"the index {each} is gone: an empty one" for each in missing(connection)]
+
+
+def missing(connection: Connection) -> list[str]:
+    """The indices that every store has and this one has not; a month of mentions comes with its first post."""
+    return _without_index(connection, [connection.index(noun) for noun in NOUNS if noun != "mentions"])
 
 
 def install(connection: Connection) -> None:

@@ -51,7 +51,7 @@ def refusal(what: str, status: int, error: Mapping[str, Any], name: str) -> Stor
         )
     if kind == "cluster_block_exception":
         return StoreRefused(f"{where} takes no writes; find out who blocked it, and lift the block ({reason})")
-    if status in {401, 403}:
+    if status in {401, 403} or kind == "security_exception":  # of one document of several, no status is told
         return NotAllowed(f"{where} does not let this key do so; give it the privileges it needs ({reason})")
     if kind == "media_type_header_exception":
         return StoreRefused(f"{where} is older than version 9; upgrade it ({reason})")
@@ -62,17 +62,27 @@ def refusal(what: str, status: int, error: Mapping[str, Any], name: str) -> Stor
 
 def checked(host: str, *, allow_plain: bool) -> str:
     """An address with its port; raises ``ConfigError`` for one that would give the key or the posts away."""
-    parts = urlsplit(host)
+    unusable = ConfigError(f"{_public(host)!r} is no address of Elasticsearch; use https://HOST:9200")
+    try:
+        parts = urlsplit(host)
+        named = parts.port
+    except ValueError:
+        raise unusable from None  # which may quote a part of a password
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise ConfigError(f"{host!r} is no address of Elasticsearch; use https://HOST:9200")
+        raise unusable
     if parts.username or parts.password:
         raise ConfigError(
             f"the address of {parts.hostname} holds a password; leave it out and set the secret elasticsearch_api_key"
         )
     if parts.scheme == "http" and not allow_plain and not _is_loopback(parts.hostname):
         raise ConfigError(f"http to {parts.hostname} would send the key and every post in the clear; use https")
-    port = "" if parts.port else f":{_PORTS[parts.scheme]}"
+    port = "" if named else f":{_PORTS[parts.scheme]}"
     return f"{parts.scheme}://{parts.netloc}{port}{parts.path}"
+
+
+def _public(address: str) -> str:
+    """An address that cannot be used, without a name and a password that it may hold."""
+    return address.rpartition("@")[2]
 
 
 def _is_loopback(host: str) -> bool:
