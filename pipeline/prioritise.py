@@ -18,6 +18,7 @@ from typing import NamedTuple
 from pipeline.config import Config, Target, Weights
 from pipeline.domain import (
     QUEUE_STEP,
+    WHOLE_POST,
     Category,
     Lane,
     Mention,
@@ -312,11 +313,11 @@ def _why(score: Score, parts: Sequence[Part], category: Category, urgency: Urgen
     def add(head: str, text: str) -> None:
         for each in words.get(head, ()):
             lower = each.lower()
-            if lower not in told:
+            if lower not in told and each != WHOLE_POST:
                 told.add(lower)
                 reasons.append(f'{text}: "{_short(each)}"')
                 return
-        if head == _DANGER:
+        if head == _DANGER or WHOLE_POST in words.get(head, ()):
             reasons.append(text)
 
     if score.crisis >= WORTH_SAYING:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import Weights, parse
-from pipeline.domain import QUEUE_STEP, Category, Hit, Lane, Priority, Signal, Urgency
+from pipeline.domain import QUEUE_STEP, WHOLE_POST, Category, Hit, Lane, Priority, Signal, Urgency
 from pipeline.prioritise import MULTIPLIER_CAP, WHY_LENGTH, Context, cost_of, prioritise, rank, respond_by, why
 from tests.factories import FIRE, NOW, mention, score, scored
 
@@ -150,6 +150,21 @@ def test_the_line_says_nothing_of_a_danger_that_is_not_there():
         ),
     )
     assert why(calm, ()) == 'question: "when?"'
+
+
+def test_what_the_whole_post_says_is_said_without_a_quote_and_after_any_words():
+    meant = score(
+        "complaint",
+        "critical",
+        0.78,
+        signals=(
+            Signal(name="crisis: crisis", value=1.0, because=WHOLE_POST),
+            Signal(name="urgency: critical", value=1.0, because=WHOLE_POST),
+            Signal(name="urgency: critical", value=0.2, because="my child"),
+            Signal(name="category: complaint", value=0.4, because=WHOLE_POST),
+        ),
+    )
+    assert why(meant, ()) == 'P(crisis) 0.78; reads critical: "my child"; complaint'
 
 
 def test_without_words_the_line_still_says_what_it_is():

@@ -29,6 +29,7 @@ from pipeline.domain.keeping import (
     key_of,
 )
 from pipeline.domain.understanding import (
+    WHOLE_POST,
     Author,
     Category,
     Excerpt,
@@ -61,6 +62,7 @@ __all__ = [
     "QUEUE_PATIENCE_MINUTES",
     "QUEUE_STEP",
     "RECORDS",
+    "WHOLE_POST",
     "Author",
     "Batch",
     "Category",

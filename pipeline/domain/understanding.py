@@ -89,6 +89,10 @@ class Hit:
         return self.crisis and self.urgency is Urgency.CRITICAL
 
 
+WHOLE_POST = "the post as a whole"
+"""What a signal rests on where what a post means, and no word of it alone, is the reason."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """One named reason with its weight 0..1 and the words behind it."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.domain import Score
+from pipeline.domain import WHOLE_POST, Score
 from pipeline.text import fold, stem, stems_of, visible
 
 EXCERPT = 280
@@ -61,7 +61,8 @@ class Shown:
 
 def reasons(score: Score) -> list[str]:
     """The words behind a score, as written: rules first, then the strongest signals."""
-    signals = sorted(score.signals, key=lambda signal: -signal.value)[:4]
+    worded = (signal for signal in score.signals if signal.because != WHOLE_POST)
+    signals = sorted(worded, key=lambda signal: -signal.value)[:4]
     told = [hit.words for hit in score.rules] + [signal.because for signal in signals]
     return [because for because in told if because.strip()]
 

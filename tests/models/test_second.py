@@ -11,6 +11,7 @@ import models
 from models import artefact, second, semantic
 from models.classifier import WHOLE_POST, weights_of
 from models.outcome import WIDTH, columns
+from pipeline import domain
 
 POSTS = (
     ("my charger caught fire next to my daughter's bed", "en"),
@@ -78,6 +79,10 @@ def test_the_artefact_keeps_it_and_refuses_another_shape() -> None:
         second.second_of(arrays | {"second_mix": np.zeros((3, WIDTH), np.float32)}, rules)
     with pytest.raises(KeyError, match="second_first"):
         second.second_of({name: array for name, array in arrays.items() if name != "second_first"}, rules)
+
+
+def test_models_and_product_say_it_in_the_same_words() -> None:
+    assert WHOLE_POST == domain.WHOLE_POST
 
 
 def test_where_no_word_is_the_reason_the_post_as_a_whole_is(model: models.Model) -> None:
