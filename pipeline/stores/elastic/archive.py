@@ -68,7 +68,8 @@ class ElasticArchive:
         if kind is Cursor:  # a handful; their keys are no field
             cursors: list[Record] = [decoded(kind, each.document) for each in self._hits(index, _by_cursor)]
             return [each for each in sorted(cursors, key=key_of) if key_of(each) > after][:limit]
-        place: Document = {"search_after": [int(after) if kind is Event else key(after)]} if after else {}
+        last = int(after or "0") if kind is Event else key(after) if kind is ScoredMention else after
+        place: Document = {"search_after": [last]} if after else {}
         found = self._hits(index, {"query": _only(kind), "sort": ["id"], **place}, limit=limit)
         if kind is ScoredMention:
             return [scored_mention(each.document) for each in found]

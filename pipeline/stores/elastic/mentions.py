@@ -7,13 +7,14 @@ from datetime import datetime
 
 from pipeline.domain import ScoredMention
 from pipeline.errors import NotFound
-from pipeline.stores.elastic.connection import WINDOW, Connection
+from pipeline.stores.elastic.connection import CHUNK, WINDOW, Connection
 from pipeline.stores.elastic.documents import mention_document, scored_mention, stamp
 from pipeline.stores.elastic.indices import make, month_of
 from pipeline.stores.elastic.wire import Document, Found, Write, key, portions
 
 TERMS = 10_000  # of one query; Elasticsearch takes 65,536
 BUCKETS = 10_000  # of one page of an aggregation
+CANDIDATES = 50  # originals of a band, beyond which no more are read: one template may have made thousands
 
 OLDEST_FIRST: list[Document] = [{"posted_at": "asc"}, {"id": "asc"}]
 NEWEST_FIRST: list[Document] = [{"posted_at": "desc"}, {"id": "desc"}]
@@ -56,21 +57,26 @@ class ElasticMentions:
         return {by_key[found.id] for found in self._with_ids(ids, fields=False)}
 
     def fold_candidates(self, bands: Iterable[int], *, since: datetime) -> dict[int, list[tuple[str, str]]]:
-        """Originals (id, text) by band that share it, posted at or after ``since``."""
+        """Originals (id, text) by band that share it, posted at or after ``since``; of many at least the oldest
+        ``CANDIDATES``."""
         found: dict[int, dict[str, str]] = {}
         for portion in portions(map(str, bands), TERMS):
-            wanted = set(portion)
-            alike: Document = {
-                "filter": [{"terms": {"bands": portion}}, {"range": {"posted_at": {"gte": stamp(since)}}}]
-            }
-            body: Document = {
-                "query": {"bool": alike},
-                "sort": OLDEST_FIRST,
-                "_source": ["id", "text", "bands", "whole"],
-            }
-            for hit in self._connection.hits(self._mentions, body):
-                for band in wanted.intersection(hit.document["bands"]):
-                    found.setdefault(int(band), {})[_id(hit)] = hit.document["text"]
+            wanted, place = set(portion), dict[str, object]()
+            while wanted:
+                alike: Document = {
+                    "filter": [{"terms": {"bands": sorted(wanted)}}, {"range": {"posted_at": {"gte": stamp(since)}}}]
+                }
+                body: Document = {
+                    "query": {"bool": alike}, "sort": OLDEST_FIRST, "_source": ["id", "text", "bands", "whole", "posted_at"]
+                }  # fmt: skip
+                hits = list(self._connection.hits(self._mentions, body | place, limit=CHUNK))
+                for hit in hits:
+                    for band in wanted.intersection(hit.document["bands"]):
+                        found.setdefault(int(band), {})[_id(hit)] = hit.document["text"]
+                if len(hits) < CHUNK:
+                    break
+                wanted -= {band for band in wanted if len(found.get(int(band), ())) >= CANDIDATES}
+                place = {"search_after": [hits[-1].document["posted_at"], hits[-1].document["id"]]}
         return {band: list(originals.items()) for band, originals in found.items()}
 
     def mention(self, mention_id: str) -> ScoredMention:
