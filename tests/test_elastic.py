@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.domain import Batch, Event, EventKind, Gap, Resolution, Ticket
 from pipeline.errors import ConfigError, Conflict, NotFound, StoreRefused, StoreUnavailable
-from pipeline.stores.elastic import ElasticStore, connection, indices
+from pipeline.stores.elastic import ElasticStore, connection, indices, mentions, tickets
 from pipeline.stores.elastic.connection import Connection
 from pipeline.stores.elastic.wire import Write
 from tests import REPOSITORY
@@ -103,6 +103,31 @@ def test_what_a_person_did_happened_once_when_the_answer_was_lost(
     undone = shaky.undo(shaky.events("x:1")[-1].id, "Ana", now=NOW)
     assert (undone.version, undone.holder(NOW)) == (4, "Ana")
     assert kinds(shaky) == ["opened", "claimed", "resolved", "undone"]
+
+
+def test_a_claim_waits_for_two_writes_whoever_wrote_the_ticket_before(
+    shaky: ElasticStore, store: ElasticStore, proxy: Proxy
+) -> None:
+    put(store, ticket())
+    proxy.seen.clear()
+    shaky.claim("x:1", "Ana", until=ahead(15), now=NOW)
+    assert [path.partition("?")[0] for _, path in proxy.seen] == ["/_mget", "/_bulk", "/_bulk"]
+    assert kinds(store) == ["opened", "claimed"]
+
+
+def test_lines_of_many_processes_are_kept_once_and_a_ticket_carries_few(
+    store: ElasticStore, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tickets, "CARRIED", 2)
+    put(store, ticket())
+    for n in range(6):
+        with closing(ElasticStore(node.url, prefix=node.prefix)) as another:
+            another.claim("x:1", "Ana", until=ahead(15 + n), now=NOW)
+    assert kinds(store) == ["opened", "claimed", *["extended"] * 5]
+    assert store.count(Event) == 7
+    found = store._connection.get(f"{node.prefix}-tickets", "x:1")
+    assert found is not None
+    assert len(found.document["outbox"]) <= 3
 
 
 def test_an_incident_a_notice_and_progress_are_saved_once_when_the_answer_was_lost(
@@ -425,6 +450,26 @@ def test_pages_reach_beyond_the_largest_window_of_one_search(
     for offset in (6, 7, 8, 14, 39, 40):
         assert ids(store.search("", ALL, limit=9, offset=offset)) == newest[offset : offset + 9]
     assert len(store.conversations([f"x:{n}" for n in range(40)])) == 40
+
+
+def test_of_a_template_with_many_originals_the_oldest_are_read_and_other_bands_in_full(
+    shaky: ElasticStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mentions, "CHUNK", 7)
+    monkeypatch.setattr(mentions, "CANDIDATES", 5)
+    posts = [scored(f"{n:02}", posted_at=ago(90 - n)) for n in range(40)]
+    shaky.add_mentions(posts, {f"x:{n:02}": [5] if n % 10 else [5, 8] for n in range(40)})
+    proxy.seen.clear()
+    found = shaky.fold_candidates([5, 8], since=ago(5000))
+    assert [id_ for id_, _ in found[5]] == [f"x:{n:02}" for n in range(7)]
+    assert [id_ for id_, _ in found[8]] == ["x:00", "x:10", "x:20", "x:30"]
+    assert len(proxy.seen) == 2
+
+
+def test_a_ticket_whose_id_is_too_long_for_elasticsearch_ends_its_page(store: ElasticStore) -> None:
+    put(store, ticket("long" * 200), ticket("2"))
+    assert [each.id for each in store.dump(Ticket, limit=9)] == ["x:2", f"x:{'long' * 200}"]
+    assert store.dump(Ticket, after=f"x:{'long' * 200}") == []
 
 
 def test_ids_that_are_too_long_for_elasticsearch_are_ids_all_the_same(store: ElasticStore) -> None:

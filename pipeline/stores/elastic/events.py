@@ -48,13 +48,17 @@ class History:
 
     def copy(self, lines: Sequence[Document], *, changed: bool = False) -> None:
         """See that lines are here and can be searched; ``changed`` counts a change that they are about."""
-        fresh = {id_: each for each in lines if (id_ := str(each["id"])) not in self._copied}
+        fresh = {str(each["id"]): each for each in self.uncopied(lines)}
         writes = [Write(action="keep", index=self._index, id=id_, document=each) for id_, each in fresh.items()]
         if changed:
             writes.append(self.connection.change())
         if writes:
             self.connection.bulk(writes, refresh=True)
             self._copied.add(*fresh)
+
+    def uncopied(self, lines: Iterable[Document]) -> list[Document]:
+        """Those of the lines that this process has not seen here."""
+        return [each for each in lines if str(each["id"]) not in self._copied]
 
     def of(self, subject: str, *holders: Found) -> list[Event]:
         """The events of one subject, oldest first, with those that its document carries."""

@@ -18,6 +18,7 @@ from pipeline.stores.elastic.documents import decoded, ticket_document
 from pipeline.stores.elastic.events import History, line, outbox
 from pipeline.stores.elastic.wire import Document, Found, Write, key, over
 
+CARRIED = 8  # lines of other processes that a ticket goes on carrying: more would make each write of it large
 TRIES = 50  # of one change: each failure is another's success, so this many in a row are a fault
 
 
@@ -134,20 +135,29 @@ def _merged(found: Found | None, drafts: Iterable[Ticket]) -> tuple[Ticket, list
 def _written(history: History, changes: Sequence[_Change]) -> list[str]:
     """Write changed tickets, unless another was faster: the ids of those come back.
 
-    What a ticket carried is in the history before it carries something else; what it carries now is copied after.
+    What a ticket carries is copied after; it goes on carrying what may not have been, and a copy first would take longer.
     """
     if not changes:
         return []
-    history.copy([each for found, _, said in changes if said for each in outbox(found)])
+    carried = [[*_left(history, found), *said] if said else [] for found, _, said in changes]
     index = history.connection.index("tickets")
     writes = [
-        over(found, index=index, id_=ticket.id, document=_document(found, ticket, said))
-        for found, ticket, said in changes
+        over(found, index=index, id_=ticket.id, document=_document(found, ticket, lines))
+        for (found, ticket, _), lines in zip(changes, carried, strict=True)
     ]
     stand = history.connection.bulk(writes, refresh=True)
-    written = [said for place, (_, _, said) in zip(stand, changes, strict=True) if place is not None]
-    history.copy([each for said in written for each in said], changed=bool(written))
+    written = [lines for place, lines in zip(stand, carried, strict=True) if place is not None]
+    history.copy([each for lines in written for each in lines], changed=bool(written))
     return [ticket.id for place, (_, ticket, _) in zip(stand, changes, strict=True) if place is None]
+
+
+def _left(history: History, found: Found | None) -> list[Document]:
+    """The lines that a ticket carries and that this process has not seen in the history; many are brought there."""
+    lines = history.uncopied(outbox(found))
+    if len(lines) <= CARRIED:
+        return lines
+    history.copy(lines)
+    return []
 
 
 def _document(found: Found | None, ticket: Ticket, said: Sequence[Document]) -> Document:
