@@ -33,6 +33,9 @@ from pipeline.domain import (
 from pipeline.hours import Calendar
 
 WHY_LENGTH = 140
+WORTH_QUOTING = (
+    0.5  # a word is quoted where it pulls at least half as hard as the post as a whole: else it is not the reason
+)
 CRISIS_FLOOR = 0.5  # a crisis rule is a claim of danger in plain words: at least an even chance for the cost
 MULTIPLIER_CAP = 4.0  # reach and repetition may lift a post by about one class, never a joke above a danger
 SPAM_CERTAIN = 0.8  # above it, and without any sign of danger, a post is kept as a mention and makes no ticket
@@ -338,10 +341,14 @@ def _why(score: Score, parts: Sequence[Part], category: Category, urgency: Urgen
 def _words_by_head(score: Score) -> dict[str, list[str]]:
     """The words behind each label, strongest first; a signal is called "urgency: critical", or "crisis"."""
     words: dict[str, list[str]] = {}
+    meant: dict[str, float] = {}
     for signal in sorted(score.signals, key=attrgetter("value"), reverse=True):
         head, _, label = signal.name.partition(": ")
-        if len(signal.because) >= SHORTEST_WORDS:
-            words.setdefault(_DANGER if head == "crisis" else label, []).append(signal.because)
+        label = _DANGER if head == "crisis" else label
+        if signal.because == WHOLE_POST:
+            meant[label] = signal.value
+        if len(signal.because) >= SHORTEST_WORDS and signal.value >= meant.get(label, 0.0) * WORTH_QUOTING:
+            words.setdefault(label, []).append(signal.because)
     return words
 
 

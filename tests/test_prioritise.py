@@ -160,7 +160,8 @@ def test_what_the_whole_post_says_is_said_without_a_quote_and_after_any_words():
         signals=(
             Signal(name="crisis: crisis", value=1.0, because=WHOLE_POST),
             Signal(name="urgency: critical", value=1.0, because=WHOLE_POST),
-            Signal(name="urgency: critical", value=0.2, because="my child"),
+            Signal(name="urgency: critical", value=0.6, because="my child"),
+            Signal(name="crisis: crisis", value=0.3, because="since"),
             Signal(name="category: complaint", value=0.4, because=WHOLE_POST),
         ),
     )
