@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -603,6 +604,17 @@ def test_a_backup_is_restored_in_the_place_of_all_there_is(store: ElasticStore, 
     finally:
         node.ask("DELETE", f"/_snapshot/{repository}/one")
         node.ask("DELETE", f"/_snapshot/{repository}")
+
+
+def test_a_post_that_comes_while_its_conversation_is_forgotten_stays(
+    store: ElasticStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = timedelta(days=1)
+    store.add_mentions([scored("1", posted_at=NOW - 90 * day)], {})
+    store.add_mentions([scored("2", posted_at=NOW, conversation="x:1")], {})
+    monkeypatch.setattr(ElasticStore, "_needed", lambda *_: set())  # read before the second came
+    store.forget(NOW - 30 * day)
+    assert ids(store.search("", ALL)) == ["x:2"]
 
 
 # --- keys and addresses ---------------------------------------------------------------------------------------------

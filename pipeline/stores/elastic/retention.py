@@ -55,7 +55,7 @@ class ElasticRetention:
         forgotten = False
         for turn in self._posted(before):
             conversations = {_conversation(each) for each in turn}
-            forgotten |= self._forget(conversations - self._needed(conversations, before))
+            forgotten |= self._forget(conversations - self._needed(conversations, before), before)
         for month in found:
             self._drop(month.first)
         if forgotten:
@@ -139,8 +139,9 @@ class ElasticRetention:
                 last[names[bucket["key"]["conversation"]]] = int(bucket["last"]["value"])
         return last
 
-    def _forget(self, conversations: Collection[str]) -> bool:
-        """Remove conversations, but for those whose ticket somebody changes meanwhile; whether there were any."""
+    def _forget(self, conversations: Collection[str], before: datetime) -> bool:
+        """Remove conversations, but for those whose ticket somebody changes meanwhile and for posts that have come since;
+        whether there were any."""
         there = self._connection.get_many((self._tickets, each) for each in conversations)
         deletes = [Write(action="delete", index=self._tickets, id=id_, over=found) for (_, id_), found in there.items()]
         stand = self._connection.bulk(deletes, refresh=True)
@@ -152,11 +153,11 @@ class ElasticRetention:
         }
         writes: list[Write] = []
         for portion in portions(map(key, gone), TERMS):
-            posts: Document = {
-                "query": {"terms": {"conversation": portion}},
-                "sort": OLDEST_FIRST,
-                "_source": ["posted_at"],
-            }
+            old: list[Document] = [
+                {"terms": {"conversation": portion}},
+                {"range": {"posted_at": {"lt": stamp(before)}}},
+            ]
+            posts: Document = {"query": {"bool": {"filter": old}}, "sort": OLDEST_FIRST, "_source": ["posted_at"]}
             writes += [
                 Write(action="delete", index=month_of(self._connection, moment(each.document["posted_at"])), id=each.id)
                 for each in self._connection.hits(self._mentions, posts)
