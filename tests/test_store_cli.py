@@ -17,6 +17,7 @@ from tests.cli_world import call, start, write_config
 from tests.contracts.store.made import ALL, ids, put, ticket
 from tests.factories import NOW, incident, scored
 from tests.node import Node, elasticsearch  # noqa: F401 - a fixture
+from tests.proxy import proxy_to
 
 KINDS = ["mention", "ticket", "event", "incident", "notice", "dead letter", "batch", "gap", "cursor"]
 
@@ -210,3 +211,14 @@ def test_every_command_has_help_with_an_example(filled: Path) -> None:
 
 def test_the_group_stands_in_the_list_of_commands() -> None:
     assert "store    Look after the store" in call("--help").out
+
+
+def test_a_restore_to_a_cluster_that_refuses_speaks_of_no_files(filled: Path) -> None:
+    with proxy_to("http://127.0.0.1:1") as proxy:
+        proxy.always(400)
+        chosen = f'store = "elasticsearch:{proxy.url}"'
+        filled.write_text(f"{chosen}\n{filled.read_text(encoding='utf-8')}", encoding="utf-8")
+        answer = call("store", "restore", "backups/one", "--config", filled)
+    assert answer.code == 1
+    assert "a proxy says so" in answer.err
+    assert "-wal" not in answer.err

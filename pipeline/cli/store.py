@@ -237,11 +237,13 @@ def _opened(config: Config, *, read_only: bool = False, migrate: bool = True) ->
 
 @contextmanager
 def _opened_or_moved(config: Config) -> Iterator[Store]:
-    """As ``_opened``; whoever restores because the store cannot even be opened is told what to do about that."""
+    """As ``_opened``; whoever restores because a file cannot even be opened is told what to do about that."""
     with ExitStack() as stack:
         try:
             store = stack.enter_context(_opened(config))
         except StoreRefused as error:
+            if not config.store.startswith("sqlite:"):
+                raise
             raise StoreRefused(
                 f"{error}. To restore all the same, move what is there away first (-wal and -shm too)"
             ) from error
