@@ -309,3 +309,21 @@ def test_json_output_is_one_object_a_line(heard):
     for arguments in (["queue"], ["search"], ["coverage"], ["show", "file:1"], ["explain", "file:1"], ["check"]):
         for line in call(*arguments, "--json", "--config", heard).out.splitlines():
             assert isinstance(json.loads(line), dict)
+
+
+def test_of_a_long_conversation_the_newest_posts_are_shown_and_the_others_counted(config, tmp_path):
+    asked = [
+        {"id": str(n), "author": f"u{n}", "text": f"brightly reply {n}.", "created_at": f"2024-03-06T{9 + n // 60:02}:{n % 60:02}:00Z"}
+        | ({"in_reply_to": "1"} if n > 1 else {})
+        for n in range(1, 206)
+    ]  # fmt: skip
+    path = tmp_path / "storm.jsonl"
+    path.write_text("\n".join(map(json.dumps, asked)), encoding="utf-8")
+    assert call("import", str(path), "--config", config).code == 0
+    out = call("show", "storm:1", "--config", config).out
+    assert "5 older posts" in out
+    assert "reply 6." in out
+    assert "reply 5." not in out
+    [shown] = call("show", "storm:1", "--json", "--config", config).objects
+    assert shown["older"] == 5
+    assert len(shown["conversation"]) == 200

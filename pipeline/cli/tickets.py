@@ -28,6 +28,9 @@ HolderOption = Annotated[
 FreeOption = Annotated[bool, typer.Option("--free", help="Only what nobody has claimed.")]
 TicketArgument = Annotated[str, typer.Argument(metavar="ID", help="A ticket or one of its mentions.")]
 
+MOST_POSTS = 200
+"""Posts of a conversation that `tocsin show` gives: the newest, as one page of the ticket does."""
+
 
 def queue(
     ctx: typer.Context,
@@ -129,17 +132,26 @@ def show(ctx: typer.Context, some_id: TicketArgument, as_json: JsonOption = Fals
     tocsin = assembled(ctx, config)
     now = tocsin.clock()
     ticket = find_ticket(tocsin.store, some_id)
-    posts = tocsin.store.conversations([ticket.id]).get(ticket.id, [])
+    posts = tocsin.store.conversation(ticket.id, limit=MOST_POSTS)
+    older = tocsin.store.sizes([ticket.id]).get(ticket.id, 0) - len(posts)
     events = tocsin.store.events(ticket.id)
     if as_json:
         print_json(
-            {**plain(ticket), "status": ticket.status(now), "conversation": plain(posts), "events": plain(events)}
+            {
+                **plain(ticket),
+                "status": ticket.status(now),
+                "older": older,
+                "conversation": plain(posts),
+                "events": plain(events),
+            }
         )
         return
     print(f"{ticket.id} · {ticket.brand} · {ticket.rank.priority} · {state_of(ticket, now)}")
     print(f"why: {shown(ticket.rank.why)}")
     folded = f", {counted(ticket.folded, 'repost or repeat', 'reposts and repeats')}" if ticket.folded else ""
     print(f"{counted(ticket.posts, 'post')} by {counted(ticket.people, 'person', 'people')}{folded}\n")
+    if older:
+        print(f"{counted(older, 'older post')} on the ticket's page\n")
     for item in posts:
         mention = item.mention
         who = f"@{mention.author.handle}{' (own answer)' if mention.own else ''}"

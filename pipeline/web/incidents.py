@@ -51,7 +51,7 @@ def incident(incident_id: str, request: Request, pages: PagesOf) -> HTMLResponse
         found = pages.store.incident(incident_id)
     except NotFound as error:
         raise NotFound(f"no incident {posts.line(incident_id)}; see the list of incidents") from error
-    quotes = _quotes(pages, found.mentions)
+    quotes = _quotes(pages, found.id)
     until = min(visit.now, found.last_at + timedelta(minutes=59))
     hours = charts.by_hour((quote.item.mention.posted_at for quote in quotes), until=until)
     return pages.render(
@@ -69,20 +69,16 @@ def incident(incident_id: str, request: Request, pages: PagesOf) -> HTMLResponse
     )
 
 
-def _quotes(pages: Pages, ids: tuple[str, ...]) -> list[Quote]:
-    roots = pages.store.conversations_of(ids)
-    conversations = pages.store.conversations(set(roots.values()))
-    tickets = pages.store.tickets(set(roots.values()))
-    wanted = set(ids)
+def _quotes(pages: Pages, incident_id: str) -> list[Quote]:
+    items = pages.store.incident_posts([incident_id]).get(incident_id, [])
+    tickets = pages.store.tickets({item.mention.conversation for item in items})
     return [
         Quote(
             item=item,
             text=posts.excerpt(item.mention.text, strong=posts.reasons(item.score)),
             ticket=tickets.get(item.mention.conversation),
         )
-        for items in conversations.values()
         for item in items
-        if item.mention.id in wanted
     ]
 
 
