@@ -96,7 +96,7 @@ def store_of(config: settings.Config, *, read_only: bool = False, migrate: bool 
     kind, _, where = config.store.partition(":")
     if not where or kind not in {"sqlite", "elasticsearch"}:
         raise ConfigError(
-            f'store = {config.store!r}: use "sqlite:PATH" (or "sqlite::memory:"), or "elasticsearch:https://HOST:9200"'
+            f'store = {settings.printable(config.store)!r}: use "sqlite:PATH" (or "sqlite::memory:"), or "elasticsearch:https://HOST:9200"'
         )
     if kind == "elasticsearch":
         return elastic_store(where, config, read_only=read_only, migrate=migrate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -384,6 +385,11 @@ def _keys_at(location: tuple[Any, ...]) -> list[str]:
     for part in location:
         settings = _TABLES.get(part) or _KINDS.get(part) or settings
     return list(settings.model_fields)
+
+
+def printable(store: str) -> str:
+    """The address of a store without the password that somebody wrote into it."""
+    return re.sub(r"[^/:@]*(:[^/@]*)?@", "…@", store)
 
 
 def secret(name: str, *, environ: Mapping[str, str] | None = None) -> SecretStr:

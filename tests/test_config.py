@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.config import load, parse, secret, secrets_needed
+from pipeline.config import load, parse, printable, secret, secrets_needed
 from pipeline.errors import ConfigError, SecretMissing
 from tests import REPOSITORY
 
@@ -118,3 +118,9 @@ def test_needed_secrets_are_listed_with_their_use():
         }
     )
     assert secrets_needed(config) == {"x_bearer_token": "source 'twitter'", "webhook_ops": "channel 'ops'"}
+
+
+def test_a_password_in_the_store_s_address_is_not_printed():
+    assert printable("elasticsearch:https://elastic:geheim@host:9200") == "elasticsearch:https://…@host:9200"
+    assert printable("elastic:elastic:geheim@host") == "…@host"
+    assert printable("sqlite:tocsin.db") == "sqlite:tocsin.db"

@@ -113,12 +113,13 @@ def copy(
       tocsin store copy --from elasticsearch:https://search.example.com:9200 --to sqlite:tocsin.db
     """
     from pipeline import transfer
+    from pipeline.config import printable
     from pipeline.domain import RECORDS
 
     settings = _settings(ctx, config)
     origin, goal = settings.store if source is None else source, to
     if origin == goal:
-        raise ConfigError(f"both stores are {origin!r}; name another with --to")
+        raise ConfigError(f"both stores are {printable(origin)!r}; name another with --to")
     with _opened(_with_store(settings, origin), read_only=True) as ours, _opened(_with_store(settings, goal)) as theirs:
         counts = {kind: ours.count(kind) for kind in RECORDS}
         with progress(2 * sum(counts.values())) as step:  # once to copy, once to compare
