@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import models
-from models import artefact, corpus, fit, train
+from models import artefact, corpus, fit, fit_second, train
 from models.evaluate import recall_at, waiting_cost
 
 SMALL = 480
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Sentence vectors are kept where no other training finds them."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +48,16 @@ def test_a_model_of_few_posts_beats_chance_on_posts_it_did_not_see(
     assert measured.sentiment_f1 > 1 / 3
     assert measured.category_f1 > 1 / 8
     assert measured.urgent_recall[-1] > 0.30
+
+
+def test_sentence_vectors_are_read_once_for_all_trainings(
+    trained: tuple[train.Report, Path, list[str]], small: corpus.Corpus, cache: Path
+) -> None:
+    steps: list[str] = []
+    found = fit_second.vectors([row.text for row in small.rows], lambda step, _share: steps.append(step))
+    assert any(np.array_equal(found, np.load(kept)) for kept in (cache / "tocsin").glob("vectors-*.npy"))
+    assert steps == []
+    assert "meanings" in trained[2]
 
 
 def test_what_was_trained_loads_under_its_version(trained: tuple[train.Report, Path, list[str]]) -> None:
