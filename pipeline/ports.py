@@ -210,11 +210,8 @@ class Mentions(Protocol):
     def mention(self, mention_id: str) -> ScoredMention:
         """One mention; raises ``NotFound``."""
 
-    def folded(self, mention_id: str) -> tuple[int, int]:
-        """How many reposts and near-duplicates a mention has, and by how many people."""
-
     def folded_counts(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """As ``folded``, for many mentions at once; those without any are left out."""
+        """How many reposts and near-duplicates each mention has, and by how many people; those without any are left out."""
 
     def search(self, text: str, filters: Filters, *, limit: int = 50, offset: int = 0) -> list[ScoredMention]:
         """Mentions holding every word (any form), every "phrase" and no -excluded one, newest first.

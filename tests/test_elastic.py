@@ -482,7 +482,7 @@ def test_ids_that_are_too_long_for_elasticsearch_are_ids_all_the_same(store: Ela
     assert store.mention("x:copy").mention == copy.mention
     assert store.known([f"x:{long}", "x:no"]) == {f"x:{long}"}
     assert ids(store.queue(NOW, ALL)) == [f"x:{long}"]
-    assert store.folded(f"x:{long}") == (1, 1)
+    assert store.folded_counts([f"x:{long}"]) == {f"x:{long}": (1, 1)}
     assert list(store.conversations([f"x:{long}"])) == [f"x:{long}"]
     assert ids(store.author_history(f"x:{long}")) == ["x:copy"]
     store.claim(f"x:{long}", "Ana", until=ahead(15), now=NOW)

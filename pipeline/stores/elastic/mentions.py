@@ -86,12 +86,8 @@ class ElasticMentions:
             raise NotFound(f"there is no mention {mention_id}")
         return scored_mention(found.document)
 
-    def folded(self, mention_id: str) -> tuple[int, int]:
-        """How many reposts and near-duplicates a mention has, and by how many people."""
-        return self.folded_counts([mention_id]).get(mention_id, (0, 0))
-
     def folded_counts(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """As ``folded``, for many mentions at once; those without any are left out."""
+        """How many reposts and near-duplicates each mention has, and by how many people; those without any are left out."""
         return folded_counts(self._connection, ids)
 
     def author_history(self, author_id: str, *, limit: int = 20) -> list[ScoredMention]:

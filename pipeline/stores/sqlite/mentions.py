@@ -103,12 +103,8 @@ class SqliteMentions:
             raise NotFound(f"there is no mention {mention_id}")
         return scored_mention(row)
 
-    def folded(self, mention_id: str) -> tuple[int, int]:
-        """How many reposts and near-duplicates a mention has, and by how many people."""
-        return self.folded_counts([mention_id]).get(mention_id, (0, 0))
-
     def folded_counts(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """As ``folded``, for many mentions at once; those without any are left out."""
+        """How many reposts and near-duplicates each mention has, and by how many people; those without any are left out."""
         with self._database.read() as connection:
             rows = connection.execute(
                 f"SELECT fold, count(*), count(DISTINCT author) FROM mentions WHERE fold IN {LISTED} GROUP BY fold",

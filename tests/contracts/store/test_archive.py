@@ -296,7 +296,7 @@ def test_copies_stay_with_the_original_that_is_needed(store: Store) -> None:
     )  # fmt: skip
     store.forget(MARCH)
     assert left(store) == ["x:1", "x:2"]
-    assert store.folded("x:1") == (1, 1)
+    assert store.folded_counts(["x:1"]) == {"x:1": (1, 1)}
 
 
 def test_what_was_forgotten_can_be_heard_again(store: Store) -> None:
