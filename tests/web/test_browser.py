@@ -55,7 +55,9 @@ class Tab:
         return self.page.url.removeprefix(self.address)
 
     def keys(self, *keys: str) -> None:
+        """Press keys, each once the page that the one before may have led to listens for it."""
         for key in keys:
+            self.page.wait_for_load_state("load")
             self.page.keyboard.press(key)
 
 
