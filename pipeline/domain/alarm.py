@@ -54,11 +54,22 @@ class Reason(StrEnum):
 
     INCIDENT_OPENED = "incident opened"
     INCIDENT_GREW = "incident grew"
+    ESCALATED = "escalated"  # those who were told before have not acknowledged
+    REPEATED = "repeat"
+    ACKNOWLEDGED = "acknowledged"  # somebody has it: for those who were told as well
+    HANDED_OVER = "handed over"
+    RESPOND_SOON = "respond soon"
+    BREACHED = "breached"
+    SILENT = "silent"  # a part of Tocsin has not run
+    DRILL = "drill"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One message to people. ``id`` is reason, group, severity and channel, so none is written twice."""
+    """One message to people. ``id`` is reason, group, severity or step, person and channel, so none is written twice.
+
+    ``person`` is whom it is for (``None``: whoever reads the channel), ``step`` which step of a chain it was due by.
+    """
 
     id: str
     reason: Reason
@@ -73,3 +84,5 @@ class Notice:
     error: str | None = None
     retry_at: datetime | None = None
     failed_at: datetime | None = None
+    person: str | None = None
+    step: str | None = None

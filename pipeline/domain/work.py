@@ -165,6 +165,7 @@ class EventKind(StrEnum):
     UNDONE = "undone"
     ACKNOWLEDGED = "acknowledged"
     CLOSED = "closed"
+    HANDED_OVER = "handed over"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
