@@ -60,6 +60,10 @@ class Calendar:
         """Whether the market works at that moment."""
         return any(opens <= at < closes for opens, closes in self._openings(at, days=1))
 
+    def next_open(self, at: datetime) -> datetime:
+        """``at`` itself when the market works then, else when it opens next (``at`` for one that never works)."""
+        return next((max(opens, at) for opens, closes in self._openings(at) if at < closes), at)
+
     def _openings(self, start: datetime, days: int = SEARCH_DAYS) -> Iterator[tuple[datetime, datetime]]:
         zone = ZoneInfo(self.hours.timezone)
         day = start.astimezone(zone).date()

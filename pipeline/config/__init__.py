@@ -25,14 +25,28 @@ from pipeline.config.listening import (
 )
 from pipeline.config.running import Elasticsearch, Keep, Schedule, Web
 from pipeline.config.secrets import printable, secret
-from pipeline.config.telling import ChannelSettings, ConsoleChannel, WebhookChannel
+from pipeline.config.telling import (
+    AppriseChannel,
+    ChainSettings,
+    ChannelSettings,
+    ConsoleChannel,
+    OverrideSettings,
+    PersonSettings,
+    RotaSettings,
+    Silence,
+    StepSettings,
+    WebhookChannel,
+    check_names,
+)
 from pipeline.config.working import Hours, PriorityTable, Sla, Target, Team, Weights
 from pipeline.domain import Query
 from pipeline.errors import ConfigError
 
 __all__ = [
     "IMPORT",
+    "AppriseChannel",
     "Brand",
+    "ChainSettings",
     "ChannelSettings",
     "Config",
     "ConsoleChannel",
@@ -41,13 +55,17 @@ __all__ = [
     "HackerNewsSource",
     "Hours",
     "Keep",
+    "PersonSettings",
     "PriorityTable",
     "QuerySettings",
     "ReplaySource",
+    "RotaSettings",
     "RssSource",
     "Schedule",
+    "Silence",
     "Sla",
     "SourceSettings",
+    "StepSettings",
     "Target",
     "Team",
     "Web",
@@ -79,6 +97,10 @@ class Config(Settings):
     priority: PriorityTable = PriorityTable()
     team: tuple[Team, ...] = ()
     channel: tuple[ChannelSettings, ...] = (ConsoleChannel(kind="console"),)
+    person: tuple[PersonSettings, ...] = ()
+    rota: tuple[RotaSettings, ...] = ()
+    chain: tuple[ChainSettings, ...] = ()
+    silence: Silence = Silence()
     schedule: Schedule = Schedule()
     keep: Keep = Keep()
     web: Web = Web()
@@ -92,6 +114,9 @@ class Config(Settings):
             ("query", [q.name for q in self.query]),
             ("source", [s.name for s in self.source]),
             ("channel", [c.name for c in self.channel]),
+            ("person", [p.name for p in self.person]),
+            ("rota", [r.name for r in self.rota]),
+            ("chain", [c.name for c in self.chain]),
         ):
             for name in names:
                 if names.count(name) > 1:
@@ -102,6 +127,16 @@ class Config(Settings):
             _known("brand", query.brand, [b.name for b in self.brand], f"query {query.name!r}")
             for source in query.sources:
                 _known("source", source, [s.name for s in self.source], f"query {query.name!r}")
+        channels = [c.name for c in self.channel]
+        for what, name, known, where in check_names(
+            self.person, self.rota, self.chain, channels=channels, teams=self.team
+        ):
+            _known(what, name, [*known], where)
+        for chain in self.chain:
+            for name in chain.brands:
+                _known("brand", name, [b.name for b in self.brand], f"chain {chain.name!r}")
+        for name in self.silence.channels:
+            _known("channel", name, channels, "[silence]")
         return self
 
     def brand_named(self, name: str) -> Brand | None:
@@ -194,6 +229,7 @@ _TABLES: dict[str, type[Settings]] = {
     "brand": Brand, "query": QuerySettings, "hours": Hours, "market": Hours, "sla": Sla, "weights": Weights,
     "priority": PriorityTable,
     "team": Team, "schedule": Schedule, "keep": Keep, "web": Web,
+    "person": PersonSettings, "rota": RotaSettings, "chain": ChainSettings, "step": StepSettings, "override": OverrideSettings, "silence": Silence,
     "elasticsearch": Elasticsearch, "P1": Target, "P2": Target, "P3": Target, "P4": Target,
 }  # fmt: skip
 
@@ -214,6 +250,8 @@ def secrets_needed(config: Config) -> dict[str, str]:
     for channel in config.channel:
         if channel.kind == "webhook":
             needed[f"webhook_{channel.name}"] = f"channel {channel.name!r}"
+    if config.silence.heartbeat:
+        needed["heartbeat"] = "the sign of life to another service"
     if config.store.startswith("elasticsearch:https:"):
         needed["elasticsearch_api_key"] = "the store"
     return needed

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from pipeline.config.base import Day, Minutes, Name, Settings, Weight
+from pipeline.config.base import Day, Minutes, Name, Settings, TimeOfDay, Weight, Zone
 from pipeline.domain import Category, Priority, Urgency
 
 
 class Hours(Settings):
     """Business hours of a market: local opening and closing on its working days, less its public holidays."""
 
-    timezone: str = "UTC"
+    timezone: Zone = "UTC"
     days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri")
-    opens: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "09:00"
-    closes: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "18:00"
+    opens: TimeOfDay = "09:00"
+    closes: TimeOfDay = "18:00"
     holidays: str | None = None
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"no time zone {value!r}; use one like 'Europe/Berlin'") from error
-        return value
 
     @model_validator(mode="after")
     def _opens_before_it_closes(self) -> Hours:
