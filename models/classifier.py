@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from models import artefact, features, floor, second
+from models import artefact, encoder, features, floor, second
 from models.outcome import HEADS, LABELS, WIDTH, Classified, Head, Hit, Reason, columns
 from models.table import BLOCK, DENSE, UNSAID, Floats, Known, Sight, Table, added
 from models.text import tokens
@@ -23,6 +23,8 @@ REMEMBERED = 1 << 17
 """Tokens kept before the cache starts anew: about 100 MB; a day of posts in eight languages needs fewer."""
 SPANS: dict[Head, int] = {"sentiment": 1, "category": 1, "urgency": 2, "crisis": 1}
 """Reasons looked for per head."""
+ENCODER = "encoder"
+"""The folder beside a model's arrays for an encoder of its own; without it the shipped one is used."""
 LONGEST_QUOTE = 80
 WHOLE_POST = "the post as a whole"
 """In place of words where what a post means, and no word of it alone, is the reason."""
@@ -99,7 +101,7 @@ class Model:
 
     def __init__(self, weights: Weights, *, version: str, opinion: second.Second | None = None) -> None:
         self.version = version
-        self._second = opinion and replace(opinion, rules=_known_rules(weights.rule_names, opinion.rules))
+        self._second = opinion and _fitting(opinion, weights.rule_names)
         self._rules = _known_rules(weights.rule_names, weights.rules)
         # The layer above is linear: what reaches it is weighed by it once and for all. A head's mean tells its labels
         # nothing, and without it every pull is one towards a label and away from the others.
@@ -166,7 +168,7 @@ class Model:
         if self._second is None or not len(texts):
             return np.zeros_like(final)
         first = final.copy()
-        final[:] = self._second.final(first, texts, flags)
+        final[:] = self._second.add(first, texts, flags)
         return _centred(final - first)
 
     def _floor(
@@ -276,6 +278,11 @@ class Model:
             found[post].sort(key=lambda reason: -reason.weight)
 
 
+def _fitting(opinion: second.Second, rule_names: NDArray[np.uint32]) -> second.Second:
+    """The second opinion with the weights of floor rules in the lexicon's order."""
+    return replace(opinion, layer=replace(opinion.layer, rules=_known_rules(rule_names, opinion.layer.rules)))
+
+
 def _centred(mix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The weights of a layer without the mean of each head that has more than one label."""
     mix = mix.copy()
@@ -353,8 +360,14 @@ def load(path: Path | None = None) -> Model:
     folder = path or artefact.STARTER
     arrays, manifest = artefact.read(folder)
     weights = weights_of(arrays, folder)
+    reader = encoder.load(folder / ENCODER if (folder / ENCODER).is_dir() else None)
+    if manifest.get("encoder") != reader.version:
+        raise artefact.ArtefactError(
+            f"{folder} was trained with the encoder {manifest.get('encoder')}, and {reader.version} is here: put the encoder "
+            f"of its training into {folder / ENCODER}, or train the model again"
+        )
     try:
-        opinion = second.second_of(arrays, rules=len(weights.rule_names))
+        opinion = second.Second(reader, second.layer_of(arrays, rules=len(weights.rule_names)))
     except (KeyError, ValueError) as error:
         raise artefact.ArtefactError(
             f"{folder / artefact.MODEL_FILE} does not fit this version ({error}): restore it, or train again"

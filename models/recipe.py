@@ -14,10 +14,25 @@ from models.outcome import CATEGORIES, SENTIMENTS
 from models.text import fold
 
 STARTER_RECIPE = Path(__file__).with_name("recipes") / "starter.toml"
+ENCODER_RECIPE = STARTER_RECIPE.with_name("encoder.toml")
 TRAIN_FILE, DEVELOPMENT_FILE = "train.tsv", "dev.tsv"
 _SEED = 7
 _KEYS = frozenset(
-    {"name", "licence", "language", "languages", "label", "at_most", "weight", "skip", "mood", "sentiment", "category"}
+    {
+        "name",
+        "licence",
+        "language",
+        "languages",
+        "label",
+        "at_most",
+        "weight",
+        "skip",
+        "mood",
+        "sentiment",
+        "category",
+        "relevant",
+        "relevant_label",
+    }
 )
 
 
@@ -29,7 +44,8 @@ class RecipeError(ValueError):
 class PublicSet:
     """One public set of a recipe. ``sentiment`` and ``category`` give, per label, the answers of ours it leaves possible.
 
-    Posts of a ``mood`` set judge no brand: their sentiment is their author's mood.
+    Posts of a ``mood`` set judge no brand: their sentiment is their author's mood. ``relevant`` tells, per value of the column
+    ``relevant_label``, whether a post is about what it was collected for.
     """
 
     name: str
@@ -43,12 +59,15 @@ class PublicSet:
     skip: Mapping[str, Sequence[str]]
     sentiment: Mapping[str, tuple[bool, ...]]
     category: Mapping[str, tuple[bool, ...]]
+    relevant: Mapping[str, bool]
+    relevant_label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicRow:
     """A post of a public set: ``sentiment`` (3) and ``category`` (8) tell which answers its label leaves possible; ``mood`` that
-    the sentiment is its author's and not a stance toward a brand."""
+    the sentiment is its author's and not a stance toward a brand; ``relevant`` whether it is about what it was collected for,
+    ``None`` where the set does not say."""
 
     text: str
     language: str
@@ -57,6 +76,7 @@ class PublicRow:
     mood: bool
     sentiment: tuple[bool, ...]
     category: tuple[bool, ...]
+    relevant: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +112,7 @@ def _set(path: Path, table: Mapping[str, object]) -> PublicSet:
     if not isinstance(languages, dict) or bool(languages) == ("language" in table):
         raise RecipeError(f"{path}, set {name!r}: give either language, or languages (a list, or a table of its names)")
     skip = table.get("skip", {})
-    at_most = table.get("at_most")
+    at_most, relevant = table.get("at_most"), table.get("relevant", {})
     return PublicSet(
         name=name,
         licence=str(table["licence"]),
@@ -107,6 +127,8 @@ def _set(path: Path, table: Mapping[str, object]) -> PublicSet:
         else {},
         sentiment=_answers(path, name, table.get("sentiment", {}), SENTIMENTS),
         category=_answers(path, name, table.get("category", {}), CATEGORIES),
+        relevant={str(label): said is True for label, said in relevant.items()} if isinstance(relevant, dict) else {},
+        relevant_label=str(table.get("relevant_label", table.get("label", "label"))),
     )
 
 
@@ -172,11 +194,12 @@ def _rows(each: PublicSet, path: Path) -> Iterator[PublicRow]:
                 sentiment = _joined(sentiment, each.sentiment[label], len(SENTIMENTS))
             if label in each.category:
                 category = _joined(category, each.category[label], len(CATEGORIES))
-        if all(sentiment) and all(category):
+        relevant = each.relevant.get(fields.get(each.relevant_label, "").lower())
+        if all(sentiment) and all(category) and relevant is None:
             continue
         yield PublicRow(
             text=fields["text"], language=language, set=each.name, weight=each.weight, mood=each.mood,
-            sentiment=sentiment, category=category,
+            sentiment=sentiment, category=category, relevant=relevant,
         )  # fmt: skip
 
 

