@@ -22,6 +22,14 @@ from pipeline.domain.collection import (
     Raw,
     Window,
 )
+from pipeline.domain.counting import (
+    QUARTER,
+    Bucket,
+    Measure,
+    Series,
+    SeriesKind,
+    Spread,
+)
 from pipeline.domain.escalation import (
     Chain,
     ChainRun,
@@ -38,6 +46,10 @@ from pipeline.domain.keeping import (
     Month,
     Record,
     key_of,
+)
+from pipeline.domain.search import (
+    MOST_COUNTED,
+    Facets,
 )
 from pipeline.domain.understanding import (
     WHOLE_POST,
@@ -70,12 +82,14 @@ from pipeline.domain.work import (
 )
 
 __all__ = [
+    "QUARTER",
     "QUEUE_PATIENCE_MINUTES",
     "QUEUE_STEP",
     "RECORDS",
     "WHOLE_POST",
     "Author",
     "Batch",
+    "Bucket",
     "Category",
     "Chain",
     "ChainRun",
@@ -91,6 +105,7 @@ __all__ = [
     "Incident",
     "IncidentState",
     "Lane",
+    "Measure",
     "Mention",
     "Month",
     "Notice",
@@ -114,7 +129,10 @@ __all__ = [
     "Score",
     "ScoredMention",
     "Sentiment",
+    "Series",
+    "SeriesKind",
     "Signal",
+    "Spread",
     "Status",
     "Step",
     "Ticket",

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from pipeline.ports.alarm import Incidents, Notices, Notifier
 from pipeline.ports.collection import Landing, Progress, Source
+from pipeline.ports.counts import Counts
+from pipeline.ports.escalation import Escalation
 from pipeline.ports.keeping import Archive, Backups, Retention, Schema
 from pipeline.ports.understanding import Classified, Classifier, FloorHit, Mentions, WordReason
 from pipeline.ports.work import Events, Tickets
@@ -18,6 +20,8 @@ __all__ = [
     "Backups",
     "Classified",
     "Classifier",
+    "Counts",
+    "Escalation",
     "Events",
     "FloorHit",
     "Incidents",
@@ -35,7 +39,21 @@ __all__ = [
 ]
 
 
-class Store(Progress, Mentions, Tickets, Events, Incidents, Notices, Archive, Retention, Backups, Schema, Protocol):
+class Store(
+    Progress,
+    Mentions,
+    Counts,
+    Tickets,
+    Events,
+    Incidents,
+    Notices,
+    Escalation,
+    Archive,
+    Retention,
+    Backups,
+    Schema,
+    Protocol,
+):
     """All of it; ``version`` counts every change that the pages show, for live updates."""
 
     def change_count(self) -> int:

@@ -14,6 +14,8 @@ from pipeline.stores.elastic.archive import ElasticArchive
 from pipeline.stores.elastic.backups import ElasticBackups
 from pipeline.stores.elastic.connection import Connection
 from pipeline.stores.elastic.conversations import ElasticConversations
+from pipeline.stores.elastic.counts import ElasticCounts
+from pipeline.stores.elastic.escalation import ElasticEscalation
 from pipeline.stores.elastic.events import ElasticEvents, History
 from pipeline.stores.elastic.health import check
 from pipeline.stores.elastic.indices import install, outdated
@@ -33,12 +35,14 @@ class ElasticStore(
     ElasticProgress,
     ElasticMentions,
     ElasticConversations,
+    ElasticCounts,
     ElasticSearch,
     ElasticTickets,
     ElasticQueue,
     ElasticEvents,
     ElasticIncidents,
     ElasticNotices,
+    ElasticEscalation,
     ElasticArchive,
     ElasticRetention,
     ElasticBackups,
