@@ -8,12 +8,14 @@ from typing import Any
 
 from pipeline.domain import (
     Batch,
+    ChainRun,
     Cursor,
     DeadLetter,
     Event,
     Gap,
     Incident,
     Notice,
+    Outage,
     Record,
     ScoredMention,
     Ticket,
@@ -37,6 +39,8 @@ _PLACES: Mapping[type[Record], tuple[str, str | None]] = {
     Event: ("events", None),
     Incident: ("incidents", None),
     Notice: ("notices", None),
+    ChainRun: ("escalation", "run"),
+    Outage: ("escalation", "outage"),
     DeadLetter: ("progress", "letter"),
     Batch: ("progress", "batch"),
     Gap: ("progress", "gap"),

@@ -14,7 +14,7 @@ from pipeline.stores.elastic.connection import Connection
 from pipeline.stores.elastic.trouble import NotAllowed
 from pipeline.stores.elastic.wire import Document, packed
 
-VERSION = 1
+VERSION = 2
 """Of the mappings. A version may add fields to the one before it; what is there keeps its meaning."""
 
 _KEYWORD: Document = {"type": "keyword"}  # looked for, sorted and counted
@@ -79,7 +79,7 @@ _INCIDENTS: Document = {
 _NOTICES: Document = {
     "id": _KEYWORD, "group": _KEYWORD, "channel": _KEYWORD,
     "created_at": _TIME, "sent_at": _TIME, "failed_at": _TIME, "retry_at": _TIME,
-    **_kept("reason", "subject", "body", "severity", "attempts", "error"),
+    **_kept("reason", "subject", "body", "severity", "attempts", "error", "person", "step"),
 }  # fmt: skip
 
 _PROGRESS: Document = {
@@ -93,6 +93,12 @@ _PROGRESS: Document = {
     ),
 }  # fmt: skip
 
+_ESCALATION: Document = {
+    "kind": _KEYWORD,  # run (of a chain), outage (of a channel) or pulse
+    "id": _KEYWORD, "incident": _KEYWORD, "started_at": _TIME, "since": _TIME, "at": _TIME,
+    **_kept("chain", "error"),
+}  # fmt: skip
+
 NOUNS: dict[str, Document] = {
     "mentions": _MENTIONS,
     "tickets": _TICKETS,
@@ -100,6 +106,7 @@ NOUNS: dict[str, Document] = {
     "incidents": _INCIDENTS,
     "causes": {"incident": _KEPT},  # which incident of a brand and cause is open
     "notices": _NOTICES,
+    "escalation": _ESCALATION,
     "progress": _PROGRESS,
     "changes": {},
 }
