@@ -47,6 +47,15 @@ from pipeline.domain.keeping import (
     Record,
     key_of,
 )
+from pipeline.domain.learning import (
+    ANSWERS,
+    NO,
+    YES,
+    Head,
+    Label,
+    label_id,
+    labels_from,
+)
 from pipeline.domain.search import (
     MOST_COUNTED,
     Facets,
@@ -82,11 +91,14 @@ from pipeline.domain.work import (
 )
 
 __all__ = [
+    "ANSWERS",
+    "NO",
     "QUARTER",
     "QUEUE_PATIENCE_MINUTES",
     "QUEUE_STEP",
     "RECORDS",
     "WHOLE_POST",
+    "YES",
     "Author",
     "Batch",
     "Bucket",
@@ -101,9 +113,11 @@ __all__ = [
     "Excerpt",
     "Filters",
     "Gap",
+    "Head",
     "Hit",
     "Incident",
     "IncidentState",
+    "Label",
     "Lane",
     "Measure",
     "Mention",
@@ -139,4 +153,6 @@ __all__ = [
     "Urgency",
     "Window",
     "key_of",
+    "label_id",
+    "labels_from",
 ]

@@ -12,6 +12,7 @@ from pipeline.ports.collection import Landing, Progress, Source
 from pipeline.ports.counts import Counts
 from pipeline.ports.escalation import Escalation
 from pipeline.ports.keeping import Archive, Backups, Retention, Schema
+from pipeline.ports.learning import Labels
 from pipeline.ports.understanding import Classified, Classifier, FloorHit, Mentions, WordReason
 from pipeline.ports.work import Events, Tickets
 
@@ -25,6 +26,7 @@ __all__ = [
     "Events",
     "FloorHit",
     "Incidents",
+    "Labels",
     "Landing",
     "Mentions",
     "Notices",
@@ -45,6 +47,7 @@ class Store(
     Counts,
     Tickets,
     Events,
+    Labels,
     Incidents,
     Notices,
     Escalation,

@@ -19,6 +19,7 @@ from pipeline.stores.elastic.escalation import ElasticEscalation
 from pipeline.stores.elastic.events import ElasticEvents, History
 from pipeline.stores.elastic.health import check
 from pipeline.stores.elastic.indices import install, outdated
+from pipeline.stores.elastic.labels import ElasticLabels
 from pipeline.stores.elastic.mentions import ElasticMentions
 from pipeline.stores.elastic.progress import ElasticProgress
 from pipeline.stores.elastic.queue import ElasticQueue
@@ -40,6 +41,7 @@ class ElasticStore(
     ElasticTickets,
     ElasticQueue,
     ElasticEvents,
+    ElasticLabels,
     ElasticIncidents,
     ElasticNotices,
     ElasticEscalation,

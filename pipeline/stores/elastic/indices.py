@@ -11,6 +11,7 @@ from datetime import datetime
 
 from pipeline.errors import StoreRefused
 from pipeline.stores.elastic.connection import Connection
+from pipeline.stores.elastic.labels import LABELS
 from pipeline.stores.elastic.trouble import NotAllowed
 from pipeline.stores.elastic.wire import Document, packed
 
@@ -103,6 +104,7 @@ NOUNS: dict[str, Document] = {
     "mentions": _MENTIONS,
     "tickets": _TICKETS,
     "events": _EVENTS,
+    "labels": LABELS,
     "incidents": _INCIDENTS,
     "causes": {"incident": _KEPT},  # which incident of a brand and cause is open
     "notices": _NOTICES,

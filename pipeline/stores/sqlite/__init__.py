@@ -12,6 +12,7 @@ from pipeline.stores.sqlite.counts import SqliteCounts
 from pipeline.stores.sqlite.database import Database
 from pipeline.stores.sqlite.escalation import SqliteEscalation
 from pipeline.stores.sqlite.events import SqliteEvents
+from pipeline.stores.sqlite.labels import SqliteLabels
 from pipeline.stores.sqlite.mentions import SqliteMentions
 from pipeline.stores.sqlite.migrations import MIGRATIONS
 from pipeline.stores.sqlite.progress import SqliteProgress
@@ -32,6 +33,7 @@ class SqliteStore(
     SqliteTickets,
     SqliteQueue,
     SqliteEvents,
+    SqliteLabels,
     SqliteIncidents,
     SqliteNotices,
     SqliteEscalation,

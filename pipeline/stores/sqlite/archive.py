@@ -16,6 +16,7 @@ from pipeline.domain import (
     Event,
     Gap,
     Incident,
+    Label,
     Notice,
     Outage,
     Record,
@@ -32,6 +33,7 @@ from pipeline.stores.sqlite.escalation import (
     run_of,
     run_row,
 )
+from pipeline.stores.sqlite.labels import LABEL_COLUMNS, label_of, label_row
 from pipeline.stores.sqlite.mentions import PERIOD_BITS, Made, insert, made_of, remove
 from pipeline.stores.sqlite.progress import (
     BATCH_COLUMNS,
@@ -100,6 +102,7 @@ _TABLES: Mapping[type[Record], _Table] = {
     Event: _Table(
         name="events", columns=EVENT_COLUMNS, row=event_row, record=event, told=lambda key: int(key or "-1")
     ),
+    Label: _Table(name="labels", columns=LABEL_COLUMNS, row=label_row, record=label_of),
     Incident: _Table(name="incidents", columns=INCIDENT_COLUMNS, row=incident_row, record=incident),
     Notice: _Table(name="notices", columns=NOTICE_COLUMNS, row=notice_row, record=notice_of),
     ChainRun: _Table(name="chain_runs", columns=RUN_COLUMNS, row=run_row, record=run_of),
