@@ -105,6 +105,7 @@ def snapshot(settings: ChainSettings, config: Config, brand: str) -> Chain:
             closes=hours.closes,
             holidays=hours.holidays or calendar.market,
         ),
+        severity=settings.severity,
         repeat_hours=settings.repeat_hours,
     )
 
@@ -112,6 +113,24 @@ def snapshot(settings: ChainSettings, config: Config, brand: str) -> Chain:
 def run_of(chain: Chain, incident: Incident, *, now: datetime) -> ChainRun:
     """A chain that starts now for an incident."""
     return ChainRun(id=f"{incident.id}|{chain.name}", incident=incident.id, chain=chain, started_at=now)
+
+
+def to_start(config: Config, incident: Incident, running: ChainRun | None, *, now: datetime) -> ChainRun | None:
+    """The chain that starts for an incident now; ``None`` when none fits, one goes on, or its first posts gather still.
+
+    One that goes on is followed only by one for graver incidents: a change of the settings does not begin anew.
+    """
+    settings = chosen(config, incident)
+    if settings is None or (running is not None and settings.severity <= running.chain.severity):
+        return None
+    if gathers(incident, now):
+        return None
+    return run_of(snapshot(settings, config, incident.brand), incident, now=now)
+
+
+def gathers(incident: Incident, now: datetime) -> bool:
+    """Whether an incident is so young that more of its posts may come at any moment."""
+    return timedelta(0) <= now - incident.opened_at < FIRST_WAIT
 
 
 def _step(step: StepSettings, config: Config) -> Step:
