@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pipeline.collect import Collected, Parsed, collect, parse_batch
 from pipeline.config import IMPORT, Config
 from pipeline.detect import FRESH, QUIET, detect
-from pipeline.domain import Batch, Incident, Mention, Month, Query, ScoredMention
+from pipeline.domain import Batch, Incident, Mention, Month, Query, ScoredMention, Ticket
 from pipeline.errors import ConfigError, Conflict, Permanent, StoreRefused, StoreUnavailable, TocsinError
 from pipeline.escalate import deliver, notices_for, reasons_for
 from pipeline.folds import fold, sketch, unfolded
@@ -27,6 +27,7 @@ from pipeline.index import (
     index_tickets,
     touched_conversations,
 )
+from pipeline.labels import with_labels
 from pipeline.normalise import normalise
 from pipeline.ports import Classifier, Landing, Notifier, Source, Store
 from pipeline.prioritise import REPEAT_WINDOW, Context, prioritise
@@ -281,13 +282,19 @@ def triage_mentions(tocsin: Tocsin, mentions: Sequence[Mention]) -> Triaged:
     scored = [ScoredMention(mention=mention, score=given) for mention, given in zip(folded, scores, strict=True)]
     new = index_mentions(scored, sketches, moves=normalised.moves, store=store)
     conversations = touched_conversations(scored, new=new, window=REPEAT_WINDOW, store=store)
+    return Triaged(new=len(new), tickets=len(rank_conversations(conversations, store=store, config=config)))
+
+
+def rank_conversations(conversations: Sequence[Conversation], *, store: Store, config: Config) -> list[Ticket]:
+    """Rank conversations, people's answers before the models', and write the tickets that they make."""
+    said = store.labels_of({item.mention.id for each in conversations for item in each.mentions})
     tickets = [
         ticket
-        for conversation in conversations
-        if (ticket := prioritise(conversation.mentions, config=config, context=_context(conversation)))
+        for each in conversations
+        if (ticket := prioritise(with_labels(each.mentions, said), config=config, context=_context(each)))
     ]
     index_tickets(tickets, store=store)
-    return Triaged(new=len(new), tickets=len(tickets))
+    return tickets
 
 
 def _context(conversation: Conversation) -> Context:
@@ -322,6 +329,7 @@ def detect_incidents(tocsin: Tocsin) -> int:
     store, now = tocsin.store, tocsin.clock()
     weights = tocsin.config.weights
     grave = store.grave_mentions(since=now - FRESH, crisis=weights.grave, limit=MOST_GRAVE)
+    grave = with_labels(grave, store.labels_of(item.mention.id for item in grave))  # no alarm of what a person denied
     incidents = store.open_incidents()
     brands = {item.mention.brand for item in grave}
     touched = [each.id for each in incidents if each.brand in brands or now - each.last_at > QUIET]

@@ -20,6 +20,10 @@ from pipeline.domain import (
 )
 from pipeline.errors import ConfigError
 
+SPAM = 0.79
+"""How sure a person's "spam" is taken to be: less than ``prioritise.SPAM_CERTAIN``, above which a post makes no ticket. The
+one they work on goes to the end of the queue and stays there until it is resolved, or the label undone."""
+
 SAID_BY = "said by"
 """How the signal of a person's answer begins: its words are who gave it."""
 
@@ -80,7 +84,7 @@ def corrected(score: Score, said: Standing) -> Score:
         signals.append(Signal(name=f"{head}: {label.value}", value=1.0, because=f"{SAID_BY} {label.who}"))
         match head:
             case Head.CATEGORY:
-                changes["category"] = _certain(Category, label.value)
+                changes["category"] = _spam() if label.value == Category.SPAM else _certain(Category, label.value)
             case Head.SENTIMENT:
                 changes["sentiment"] = _certain(Sentiment, label.value)
             case Head.URGENCY:
@@ -100,6 +104,10 @@ def with_labels(items: Sequence[ScoredMention], said: Mapping[str, Sequence[Labe
         replace(item, score=corrected(item.score, standing(said[item.mention.id]))) if item.mention.id in said else item
         for item in items
     ]
+
+
+def _spam() -> dict[str, float]:
+    return _certain(Category, Category.CHATTER) | {Category.SPAM: SPAM, Category.CHATTER: round(1 - SPAM, 2)}
 
 
 def _certain(kind: type[Category | Sentiment | Urgency], value: str) -> dict[str, float]:
