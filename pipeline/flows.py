@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from pipeline.alarms import Telling, record_notices, tell
 from pipeline.collect import Collected, Parsed, collect, parse_batch
 from pipeline.config import IMPORT, Config
 from pipeline.detect import FRESH, QUIET, detect
-from pipeline.domain import Batch, Incident, Mention, Month, Query, ScoredMention, Ticket
+from pipeline.domain import Batch, Mention, Month, Query, ScoredMention, Ticket
 from pipeline.errors import ConfigError, Conflict, Permanent, StoreRefused, StoreUnavailable, TocsinError
-from pipeline.escalate import deliver, notices_for, reasons_for
+from pipeline.escalation.links import Links
 from pipeline.folds import fold, sketch, unfolded
 from pipeline.imported import parse_import
 from pipeline.index import (
@@ -46,7 +47,8 @@ MOST_GRAVE = 10_000  # grave posts of one look: more than any minute brings, few
 class Tocsin:
     """The product, assembled by ``app``. ``classifier`` loads the model when it is first asked for.
 
-    ``files`` makes a source of files to import: its name, their paths, and our names of their columns.
+    ``files`` makes a source of files to import: its name, their paths, and our names of their columns. ``links`` makes
+    the links that acknowledge, ``heartbeat`` tells another service that ``watch`` lives.
     """
 
     config: Config
@@ -58,6 +60,8 @@ class Tocsin:
     notifiers: Mapping[str, Notifier]
     clock: Callable[[], datetime]
     files: Callable[[str, Sequence[str], Mapping[str, str]], Source]
+    links: Callable[[], Links] | None = None
+    heartbeat: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,8 +323,16 @@ def watch(tocsin: Tocsin) -> Watched:
 
 def escalate_incidents(tocsin: Tocsin) -> Watched:
     """Write the notices that are due and deliver what has not been."""
-    written = write_notices(tocsin)
-    delivered = deliver(tocsin.notifiers, store=tocsin.store, clock=tocsin.clock)
+    written, delivered = tell(
+        Telling(
+            store=tocsin.store,
+            config=tocsin.config,
+            notifiers=tocsin.notifiers,
+            clock=tocsin.clock,
+            links=tocsin.links,
+            heartbeat=tocsin.heartbeat,
+        )
+    )
     return Watched(notices=written, sent=delivered.sent, unsent=delivered.failed)
 
 
@@ -336,7 +348,8 @@ def detect_incidents(tocsin: Tocsin) -> int:
     held = store.incident_posts(touched)
     found = detect(grave, incidents, held=held, weights=weights, now=now).incidents
     # Before they close: where escalation was down all the while, nobody has heard of them.
-    _record_notices(tocsin, [replace(each, closed_at=None) for each in found if each.closed_at is not None])
+    closing = [replace(each, closed_at=None) for each in found if each.closed_at is not None]
+    record_notices(closing, store=store, config=tocsin.config, now=now)
     changed = 0
     for incident in found:
         try:
@@ -349,27 +362,8 @@ def detect_incidents(tocsin: Tocsin) -> int:
 
 def write_notices(tocsin: Tocsin) -> int:
     """Record the notices that open incidents call for; returns how many were new."""
-    return _record_notices(tocsin, tocsin.store.open_incidents())
-
-
-def _record_notices(tocsin: Tocsin, incidents: Sequence[Incident]) -> int:
-    store, now = tocsin.store, tocsin.clock()
-    channels = [channel.name for channel in tocsin.config.channel]
-    told = {incident.id: store.notices(incident.id) for incident in incidents}
-    due = [each for each in incidents if reasons_for(each, told=told[each.id], channels=channels)]
-    posts = store.incident_posts(each.id for each in due)
-    written = 0
-    for incident in due:
-        for notice in notices_for(
-            incident,
-            posts.get(incident.id, ()),
-            told=told[incident.id],
-            channels=channels,
-            address=tocsin.config.web.address,
-            now=now,
-        ):
-            written += store.add_notice(notice)
-    return written
+    store = tocsin.store
+    return record_notices(store.open_incidents(), store=store, config=tocsin.config, now=tocsin.clock())
 
 
 def outlived(tocsin: Tocsin) -> Outlived:
