@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pipeline.config import Config
 from pipeline.domain import NO, EventKind, Head, Label, ScoredMention, label_id
@@ -42,15 +42,17 @@ def _correct(
     now: datetime,
 ) -> list[Label]:
     log = store.labels_of([item.mention.id for item in items])
+    # After whatever was said before, however wrong the clock of another machine went: the newest stands.
+    at = max([now, *(said[-1].at + timedelta(microseconds=1) for said in log.values())])
     fresh = {
         item.mention.id: [
             Label(
-                id=label_id(item.mention.id, head, who, at=now),
+                id=label_id(item.mention.id, head, who, at=at),
                 mention=item.mention.id,
                 head=head,
                 value=value,
                 who=who,
-                at=now,
+                at=at,
                 model=item.score.model,
                 said=answer_of(item.score, head, lane=config.weights.crisis_lane),
                 language=item.mention.language,

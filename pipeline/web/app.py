@@ -18,7 +18,7 @@ from starlette.types import Scope
 from pipeline.config import Config
 from pipeline.errors import AlreadyClaimed, ConfigError, Conflict, NotFound, TocsinError, Transient
 from pipeline.ports import Store
-from pipeline.web import actions, api, coverage, incidents, live, mentions, posts, queue, tickets
+from pipeline.web import actions, api, coverage, incidents, learn, live, mentions, posts, queue, tickets
 from pipeline.web.actions import WhoAreYou
 from pipeline.web.pages import Pages
 from pipeline.web.security import HEADERS, Forged, KnownHosts, SafeHeaders, allowed_hosts
@@ -30,6 +30,7 @@ ROUTERS = (
     incidents.router,
     coverage.router,
     actions.router,
+    learn.router,
     api.router,
     live.router,
 )
