@@ -9,7 +9,7 @@ from datetime import datetime
 from pipeline.config import Config
 from pipeline.domain import ChainRun, Incident, Notice, ScoredMention
 from pipeline.escalate import WHOLE_LOG, Alarm, Delivered, chain_notices, deliver, notices_for, reasons_for
-from pipeline.escalation.chains import chosen, current, to_start
+from pipeline.escalation.chains import asks_since, chosen, current, to_start
 from pipeline.escalation.links import Links
 from pipeline.escalation.silence import WATCH, silence_notices, silences
 from pipeline.ports import Notifier, Store
@@ -56,9 +56,9 @@ def record_notices(incidents: Sequence[Incident], *, store: Store, config: Confi
     runs = store.chain_runs(incident.id for incident in incidents)
     written = 0
     for incident in incidents:
-        run = _running(incident, runs.get(incident.id, ()), store=store, config=config, now=now)
-        if run is not None:
-            notices = _by_chain(incident, run, store=store, config=config, now=now)
+        running = _running(incident, runs.get(incident.id, ()), store=store, config=config, now=now)
+        if running:
+            notices = _by_chain(incident, running, store=store, config=config, now=now)
         elif chosen(config, incident) is None:
             notices = _at_once(incident, store=store, config=config, now=now)
         else:  # its first posts gather still
@@ -78,16 +78,23 @@ def record_silences(telling: Telling, *, now: datetime) -> int:
 
 def _running(
     incident: Incident, runs: Sequence[ChainRun], *, store: Store, config: Config, now: datetime
-) -> ChainRun | None:
-    """The chain that goes on for an incident, started now where one should."""
-    running = current(runs)
-    starting = to_start(config, incident, running, now=now)
-    return running if starting is None else store.start_chain(starting)
+) -> list[ChainRun]:
+    """The chains of an incident, with the one that starts now where one should."""
+    starting = to_start(config, incident, current(runs), now=now)
+    return [*runs] if starting is None else [*runs, store.start_chain(starting)]
 
 
-def _by_chain(incident: Incident, run: ChainRun, *, store: Store, config: Config, now: datetime) -> list[Notice]:
+def _by_chain(
+    incident: Incident, runs: Sequence[ChainRun], *, store: Store, config: Config, now: datetime
+) -> list[Notice]:
+    run = current(runs)
+    assert run is not None  # there is at least one
     alarm = Alarm(
-        incident=incident, run=run, events=store.events(incident.id), told=store.notices(incident.id, limit=WHOLE_LOG)
+        incident=incident,
+        run=run,
+        events=store.events(incident.id),
+        told=store.notices(incident.id, limit=WHOLE_LOG),
+        since=asks_since(runs),
     )
     if not chain_notices(alarm, address=config.web.address, now=now):  # most minutes: no post need be read
         return []

@@ -31,13 +31,17 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """All that decides who must hear of one incident: its posts, its chain as it started, what people did and were told."""
+    """All that decides who must hear of one incident: its posts, its chain as it started, what people did and were told.
+
+    An acknowledgement counts from ``since`` on, where a graver chain asks anew.
+    """
 
     incident: Incident
     posts: Sequence[ScoredMention] = ()
     run: ChainRun
     events: Sequence[Event] = ()
     told: Sequence[Notice] = ()
+    since: datetime | None = None
 
 
 class Log(Notices, Escalation, Protocol):
@@ -114,7 +118,7 @@ def chain_notices(alarm: Alarm, *, address: str, now: datetime) -> list[Notice]:
 
 def _called(alarm: Alarm, *, address: str, now: datetime) -> list[Notice]:
     incident, run = alarm.incident, alarm.run
-    acknowledged = acknowledged_by(incident, alarm.events)
+    acknowledged = acknowledged_by(incident, alarm.events, since=alarm.since)
     known = {each.id for each in alarm.told}
     notices = []
     for call in due(run, incident, acknowledged=acknowledged, told=known, now=now):
@@ -143,11 +147,11 @@ def _news(alarm: Alarm, *, address: str, now: datetime) -> list[Notice]:
     """Who has it, for the others; and that it is yours now, for whom it was handed to."""
     incident, chain = alarm.incident, alarm.run.chain
     notices = []
-    for who, at in acknowledged_by(incident, alarm.events).items():
+    for who, at in acknowledged_by(incident, alarm.events, since=alarm.since).items():
         text = taken(incident, who, at, address=address)
         for recipient in _by_recipient(each for each in alarm.told if each.created_at <= at):
             if recipient.person != who and not sleeps(chain, recipient, incident.severity, now):
-                id_ = f"{Reason.ACKNOWLEDGED}|{incident.id}|{who}|{_name(recipient)}"
+                id_ = f"{Reason.ACKNOWLEDGED}|{incident.id}|{who} {at:%Y%m%dT%H%M%S}|{_name(recipient)}"
                 notices.append(_notice(alarm, Reason.ACKNOWLEDGED, recipient, id_=id_, text=text, now=now))
     for event in alarm.events:
         if event.kind is EventKind.HANDED_OVER:

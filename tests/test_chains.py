@@ -306,3 +306,11 @@ def test_settings_that_would_tell_nobody_are_refused(change: dict[str, Any], wor
     }
     with pytest.raises(ConfigError, match=words):
         parse(base | change)
+
+
+def test_a_graver_chain_asks_those_again_who_acknowledged_less() -> None:
+    run = started({"people": ["Ben"]})
+    events = (said("Ben", -5),)
+    assert heard(run, 0, events=events) == []
+    alarm = Alarm(incident=incident(), run=run, events=events, since=run.started_at)
+    assert whom(chain_notices(alarm, address=WEB, now=NOW)) == ["Ben phone: incident opened"]

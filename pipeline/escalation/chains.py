@@ -271,17 +271,29 @@ def _reason(telling: Telling, incident: Incident) -> Reason:
     return Reason.INCIDENT_OPENED if telling.step == 0 else Reason.ESCALATED
 
 
-def acknowledged_by(incident: Incident, events: Iterable[Event]) -> dict[str, datetime]:
-    """Who has acknowledged an incident or was handed it, and when first."""
-    said: dict[str, datetime] = {}
+def acknowledged_by(
+    incident: Incident, events: Iterable[Event], *, since: datetime | None = None
+) -> dict[str, datetime]:
+    """Who has acknowledged an incident or was handed it, and when first; from ``since`` on, where it is given.
+
+    A graver chain that follows another asks anew: who said "I have it" spoke of less.
+    """
+    times = [(event.actor, event.at) for event in events if event.kind is EventKind.ACKNOWLEDGED]
     if incident.acknowledged_by is not None and incident.acknowledged_at is not None:
-        said[incident.acknowledged_by] = incident.acknowledged_at
-    for event in events:
-        if event.kind is EventKind.ACKNOWLEDGED:
-            said[event.actor] = min(event.at, said.get(event.actor, event.at))
+        times.append((incident.acknowledged_by, incident.acknowledged_at))
+    said: dict[str, datetime] = {}
+    for who, at in times:
+        if since is None or at >= since:
+            said[who] = min(at, said.get(who, at))
     return said
 
 
 def current(runs: Sequence[ChainRun]) -> ChainRun | None:
     """The run that goes on: the newest."""
     return max(runs, key=lambda run: (run.started_at, run.id), default=None)
+
+
+def asks_since(runs: Sequence[ChainRun]) -> datetime | None:
+    """From when on an acknowledgement stops the run that goes on: ``None`` for the first of an incident."""
+    running = current(runs)
+    return None if running is None or len(runs) == 1 else running.started_at
