@@ -18,6 +18,8 @@ CLASS_WEIGHTS = {"complaint": 5.0, "request": 3.0, "question": 2.0}
 CRISIS_WEIGHT, OTHER_WEIGHT = 20.0, 0.2
 URGENCY_FACTORS = (10.0, 8.0, 1.0, 0.1)
 """What waiting costs at each urgency, critical first; chosen for urgent recall at all four depths; larger ones change nothing."""
+CRISIS_LANE = 0.35
+"""P(crisis) from which a ticket stands above the queue, as the product's configuration has it by default."""
 
 
 def probabilities(final: Floats) -> dict[Head, Floats]:
@@ -65,6 +67,7 @@ class Measured:
     posts: int
     sentiment_f1: float
     category_f1: float
+    complaint_f1: float
     urgency_f1: float
     urgent_ap: float
     urgent_recall: tuple[float, ...]
@@ -72,6 +75,7 @@ class Measured:
     crisis_recall: float
     sentiment_gap: float
     category_gap: float
+    urgency_gap: float
     crisis_gap: float
 
 
@@ -87,6 +91,7 @@ def measure(answers: dict[Head, Floats], labels: dict[Head, NDArray[np.intp]]) -
         best = answers[head].argmax(axis=1)
         return calibration_error(answers[head].max(axis=1), best == labels[head])
 
+    complaint = CATEGORIES.index("complaint")
     urgent = labels["urgency"] <= 1
     crisis = labels["crisis"] == 1
     cost = waiting_cost(answers)
@@ -95,12 +100,18 @@ def measure(answers: dict[Head, Floats], labels: dict[Head, NDArray[np.intp]]) -
         posts=len(urgent),
         sentiment_f1=macro("sentiment"),
         category_f1=macro("category"),
+        complaint_f1=float(
+            f1_score(
+                labels["category"] == complaint, answers["category"].argmax(axis=1) == complaint, zero_division=0.0
+            )
+        ),
         urgency_f1=macro("urgency"),
         urgent_ap=float(average_precision_score(urgent, graver)) if urgent.any() else float("nan"),
         urgent_recall=tuple(recall_at(cost, urgent, depth) for depth in DEPTHS),
         crisis_ap=float(average_precision_score(crisis, answers["crisis"][:, 0])) if crisis.any() else float("nan"),
-        crisis_recall=float((answers["crisis"][crisis, 0] >= 0.35).mean()) if crisis.any() else float("nan"),
+        crisis_recall=float((answers["crisis"][crisis, 0] >= CRISIS_LANE).mean()) if crisis.any() else float("nan"),
         sentiment_gap=gap("sentiment"),
         category_gap=gap("category"),
+        urgency_gap=gap("urgency"),
         crisis_gap=calibration_error(answers["crisis"][:, 0], crisis),
     )

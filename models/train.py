@@ -20,6 +20,7 @@ from models.evaluate import Measured, measure, probabilities
 from models.features import LANGUAGES
 from models.outcome import Head
 from models.recipe import STARTER_RECIPE, Public, PublicRow, read_public
+from models.report.items import write_held_out
 
 VERSION = "starter-2026-11-25b"
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops", "vaderSentiment", "onnxruntime", "sentencepiece")
@@ -59,10 +60,11 @@ def train(
     progress: fit.Progress | None = None,
     version: str = VERSION,
     recipe: Path = STARTER_RECIPE,
+    held_out: Path | None = None,
 ) -> Report:
     """Train from the labels under ``data``, the authored corpus and a recipe's public sets; write the artefact to ``out``.
 
-    Reports out-of-fold figures. Without the labels a weaker model comes from the authored corpus alone; it is refused as the
+    Reports out-of-fold figures, and keeps the answers behind them in the file ``held_out``. Without the labels a weaker model comes from the authored corpus alone; it is refused as the
     starter (``ValueError``, as is a recipe that cannot be followed).
     """
     tell = progress or _quiet
@@ -73,12 +75,14 @@ def train(
             f"and may not replace it; name another folder with --out, or the data with --data"
         )
     public, reader = read_public(data, recipe), encoder.load()
-    report, weights, layer = fitted(found, public.rows, reader=reader, progress=tell, version=version)
+    report, weights, layer, unseen = fitted(found, public.rows, reader=reader, progress=tell, version=version)
     arrays = second.arrays_of(layer)
     for field in fields(weights):
         array = getattr(weights, field.name)
         arrays[field.name] = array.astype(np.float16) if field.name.startswith(("word_", "letter_")) else array
     artefact.save(out, arrays, _manifest(found, public, report, reader))
+    if held_out is not None:
+        write_held_out(held_out, found.rows, probabilities(unseen), version=version)
     tell("saved", 1.0)
     return report
 
@@ -90,8 +94,9 @@ def fitted(
     reader: encoder.Encoder,
     progress: fit.Progress,
     version: str,
-) -> tuple[Report, classifier.Weights, second.Layer]:
-    """The weights of the words from all rows, the layer above them, and what models that had not seen a row say of it."""
+) -> tuple[Report, classifier.Weights, second.Layer, NDArray[np.float64]]:
+    """The weights of the words from all rows, the layer above them, and the log odds (n, 16) of
+    models that had not seen a row."""
     rows = found.rows
     texts = [row.text for row in rows]
     labels = fit.targets(rows)
@@ -122,7 +127,7 @@ def fitted(
         slices=_slices(rows, both, labels),
         words_alone=_slices(rows, first, labels),
     )
-    return report, weights, layer
+    return report, weights, layer, both
 
 
 def _words(
@@ -229,6 +234,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=artefact.STARTER, help="folder for the artefact")
     parser.add_argument("--recipe", type=Path, default=STARTER_RECIPE, help="which public sets it learns from beside")
     parser.add_argument("--version", default=VERSION, help="name of the model")
+    parser.add_argument(
+        "--out-of-fold", type=Path, help="a file for the answers to each row of models that had not seen it"
+    )
     chosen = parser.parse_args(arguments)
     errors = Console(stderr=True)
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=errors) as bars:
@@ -240,7 +248,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bars.update(tasks[step], completed=share)
 
         try:
-            report = train(chosen.data, chosen.out, progress=show, version=chosen.version, recipe=chosen.recipe)
+            report = train(
+                chosen.data,
+                chosen.out,
+                progress=show,
+                version=chosen.version,
+                recipe=chosen.recipe,
+                held_out=chosen.out_of_fold,
+            )
         except ValueError as error:
             errors.print(str(error), style="red")
             return 2

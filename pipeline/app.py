@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TextIO, TypeVar
 
 from pipeline import config as settings
 from pipeline.errors import ConfigError, ModelRefused, SecretMissing
+from pipeline.escalation.links import Links
 from pipeline.flows import Tocsin
 from pipeline.landing import LandingZone
 
@@ -55,7 +58,41 @@ def from_config(config: settings.Config, *, clock: Callable[[], datetime] = now)
         ),
         clock=clock,
         files=file_source,
+        links=lru_cache(maxsize=1)(lambda: links_of(config)),
     )
+
+
+def links_of(config: settings.Config) -> Links:
+    """The links that acknowledge, signed with the secret ``link_key``, or with a key that is made once and kept in home."""
+    try:
+        key = settings.secret("link_key").get_secret_value()
+    except SecretMissing:
+        key = _kept_key(config.home / "link_key")
+    return Links(key, config.web.address)
+
+
+def _kept_key(path: Path) -> str:
+    """The key in a file that only its owner reads, made with the first link; raises ``ConfigError``."""
+    try:
+        with suppress(FileExistsError), _made_whole(path) as file:
+            file.write(secrets.token_urlsafe(32))
+        return path.read_text(encoding="ascii")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be used: {error.strerror}; set the secret link_key instead") from error
+
+
+@contextmanager
+def _made_whole(path: Path) -> Iterator[TextIO]:
+    """A new file that others see whole or not at all; raises ``FileExistsError`` where one is."""
+    if path.exists():
+        raise FileExistsError(path)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            yield file
+        os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 class _Made(Mapping[str, Thing], Generic[Settings, Thing]):

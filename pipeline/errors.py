@@ -37,6 +37,10 @@ class ChannelRefused(Permanent):
     """A notice channel rejects us for good (unknown address, bad key): it is disabled and shown."""
 
 
+class LinkRefused(Permanent):
+    """A link that acknowledges is not from us, too old, or was used."""
+
+
 class GateFailed(Permanent):
     """A candidate model is below its floors."""
 

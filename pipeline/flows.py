@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from pipeline.alarms import Telling, record_notices, tell
 from pipeline.collect import Collected, Parsed, collect, parse_batch
 from pipeline.config import IMPORT, Config
 from pipeline.detect import FRESH, QUIET, detect
-from pipeline.domain import Batch, Incident, Mention, Month, Query, ScoredMention
+from pipeline.domain import Batch, Mention, Month, Query, ScoredMention, Ticket
 from pipeline.errors import ConfigError, Conflict, Permanent, StoreRefused, StoreUnavailable, TocsinError
-from pipeline.escalate import deliver, notices_for, reasons_for
+from pipeline.escalation.links import Links
 from pipeline.folds import fold, sketch, unfolded
 from pipeline.imported import parse_import
 from pipeline.index import (
@@ -27,6 +28,7 @@ from pipeline.index import (
     index_tickets,
     touched_conversations,
 )
+from pipeline.labels import with_labels
 from pipeline.normalise import normalise
 from pipeline.ports import Classifier, Landing, Notifier, Source, Store
 from pipeline.prioritise import REPEAT_WINDOW, Context, prioritise
@@ -45,7 +47,8 @@ MOST_GRAVE = 10_000  # grave posts of one look: more than any minute brings, few
 class Tocsin:
     """The product, assembled by ``app``. ``classifier`` loads the model when it is first asked for.
 
-    ``files`` makes a source of files to import: its name, their paths, and our names of their columns.
+    ``files`` makes a source of files to import: its name, their paths, and our names of their columns. ``links`` makes
+    the links that acknowledge, ``heartbeat`` tells another service that ``watch`` lives.
     """
 
     config: Config
@@ -57,6 +60,8 @@ class Tocsin:
     notifiers: Mapping[str, Notifier]
     clock: Callable[[], datetime]
     files: Callable[[str, Sequence[str], Mapping[str, str]], Source]
+    links: Callable[[], Links] | None = None
+    heartbeat: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,13 +286,19 @@ def triage_mentions(tocsin: Tocsin, mentions: Sequence[Mention]) -> Triaged:
     scored = [ScoredMention(mention=mention, score=given) for mention, given in zip(folded, scores, strict=True)]
     new = index_mentions(scored, sketches, moves=normalised.moves, store=store)
     conversations = touched_conversations(scored, new=new, window=REPEAT_WINDOW, store=store)
+    return Triaged(new=len(new), tickets=len(rank_conversations(conversations, store=store, config=config)))
+
+
+def rank_conversations(conversations: Sequence[Conversation], *, store: Store, config: Config) -> list[Ticket]:
+    """Rank conversations, people's answers before the models', and write the tickets that they make."""
+    said = store.labels_of({item.mention.id for each in conversations for item in each.mentions})
     tickets = [
         ticket
-        for conversation in conversations
-        if (ticket := prioritise(conversation.mentions, config=config, context=_context(conversation)))
+        for each in conversations
+        if (ticket := prioritise(with_labels(each.mentions, said), config=config, context=_context(each)))
     ]
     index_tickets(tickets, store=store)
-    return Triaged(new=len(new), tickets=len(tickets))
+    return tickets
 
 
 def _context(conversation: Conversation) -> Context:
@@ -312,8 +323,16 @@ def watch(tocsin: Tocsin) -> Watched:
 
 def escalate_incidents(tocsin: Tocsin) -> Watched:
     """Write the notices that are due and deliver what has not been."""
-    written = write_notices(tocsin)
-    delivered = deliver(tocsin.notifiers, store=tocsin.store, clock=tocsin.clock)
+    written, delivered = tell(
+        Telling(
+            store=tocsin.store,
+            config=tocsin.config,
+            notifiers=tocsin.notifiers,
+            clock=tocsin.clock,
+            links=tocsin.links,
+            heartbeat=tocsin.heartbeat,
+        )
+    )
     return Watched(notices=written, sent=delivered.sent, unsent=delivered.failed)
 
 
@@ -322,13 +341,15 @@ def detect_incidents(tocsin: Tocsin) -> int:
     store, now = tocsin.store, tocsin.clock()
     weights = tocsin.config.weights
     grave = store.grave_mentions(since=now - FRESH, crisis=weights.grave, limit=MOST_GRAVE)
+    grave = with_labels(grave, store.labels_of(item.mention.id for item in grave))  # no alarm of what a person denied
     incidents = store.open_incidents()
     brands = {item.mention.brand for item in grave}
     touched = [each.id for each in incidents if each.brand in brands or now - each.last_at > QUIET]
     held = store.incident_posts(touched)
     found = detect(grave, incidents, held=held, weights=weights, now=now).incidents
     # Before they close: where escalation was down all the while, nobody has heard of them.
-    _record_notices(tocsin, [replace(each, closed_at=None) for each in found if each.closed_at is not None])
+    closing = [replace(each, closed_at=None) for each in found if each.closed_at is not None]
+    record_notices(closing, store=store, config=tocsin.config, now=now)
     changed = 0
     for incident in found:
         try:
@@ -341,27 +362,8 @@ def detect_incidents(tocsin: Tocsin) -> int:
 
 def write_notices(tocsin: Tocsin) -> int:
     """Record the notices that open incidents call for; returns how many were new."""
-    return _record_notices(tocsin, tocsin.store.open_incidents())
-
-
-def _record_notices(tocsin: Tocsin, incidents: Sequence[Incident]) -> int:
-    store, now = tocsin.store, tocsin.clock()
-    channels = [channel.name for channel in tocsin.config.channel]
-    told = {incident.id: store.notices(incident.id) for incident in incidents}
-    due = [each for each in incidents if reasons_for(each, told=told[each.id], channels=channels)]
-    posts = store.incident_posts(each.id for each in due)
-    written = 0
-    for incident in due:
-        for notice in notices_for(
-            incident,
-            posts.get(incident.id, ()),
-            told=told[incident.id],
-            channels=channels,
-            address=tocsin.config.web.address,
-            now=now,
-        ):
-            written += store.add_notice(notice)
-    return written
+    store = tocsin.store
+    return record_notices(store.open_incidents(), store=store, config=tocsin.config, now=tocsin.clock())
 
 
 def outlived(tocsin: Tocsin) -> Outlived:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
 
-from pipeline.domain import RECORDS, DeadLetter, Record, Score, ScoredMention, key_of
+from pipeline.domain import RECORDS, ChainRun, DeadLetter, Record, Score, ScoredMention, key_of
 from pipeline.errors import StoreRefused
 from pipeline.folds import sketch
 from pipeline.ports import Archive
@@ -20,7 +20,7 @@ from pipeline.ports import Archive
 PAGE = 1000  # records read and written at once: large enough for a bulk, small enough for memory
 
 _DIGITS = 10_000  # stores keep probabilities and signals to four digits, or to more
-_NAMES: Mapping[type[Record], str] = {ScoredMention: "mention", DeadLetter: "dead letter"}
+_NAMES: Mapping[type[Record], str] = {ScoredMention: "mention", ChainRun: "chain", DeadLetter: "dead letter"}
 
 
 Step = Callable[[type[Record], int], None]

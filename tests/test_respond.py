@@ -48,10 +48,21 @@ def test_an_incident_that_grows_while_it_is_acknowledged_is_acknowledged_and_kee
     assert [event.kind for event in store.events(saved.id)] == [EventKind.ACKNOWLEDGED]
 
 
-def test_a_colleague_who_was_faster_keeps_the_incident_and_nothing_is_recorded(store):
+def test_a_colleague_who_was_faster_keeps_the_incident_and_who_said_so_too_is_in_its_history(store):
     store.before = [lambda found: replace(found, acknowledged_by="Ben", acknowledged_at=NOW)]
     assert respond.acknowledge(store, incident().id, "Ana", now=NOW).acknowledged_by == "Ben"
-    assert store.events(incident().id) == []
+    respond.acknowledge(store, incident().id, "Ana", now=NOW)  # the button pressed twice
+    assert [(each.kind, each.actor) for each in store.events(incident().id)] == [(EventKind.ACKNOWLEDGED, "Ana")]
+
+
+def test_an_incident_that_is_handed_over_is_had_by_whom_it_was_handed_to(store):
+    respond.acknowledge(store, incident().id, "Ana", now=NOW)
+    handed = respond.hand_over(store, incident().id, "Ana", " Ben ", now=NOW)
+    assert (handed.acknowledged_by, handed.acknowledged_at) == ("Ben", NOW)
+    respond.hand_over(store, incident().id, "Ana", "Ben", now=NOW)
+    assert [(each.kind, each.actor, each.note) for each in store.events(incident().id)][1:] == [
+        (EventKind.HANDED_OVER, "Ana", "Ben")
+    ]
 
 
 def test_an_incident_that_grows_while_it_is_closed_is_closed(store):

@@ -269,7 +269,7 @@ def test_a_grave_post_heard_late_is_told_even_when_escalation_was_down(world):
     detect_incidents(world.tocsin)
     assert world.store.open_incidents() == []
     watch(world.tocsin)
-    assert [notice.group for notice in world.console.heard] == [incident.id]
+    assert [notice.group for notice in world.console.heard] == [incident.id, "silence listen"]
 
 
 def test_late_posts_join_one_incident_and_do_not_open_one_each(world):

@@ -9,14 +9,29 @@ from typing import Any
 import pytest
 
 from pipeline import transfer
-from pipeline.domain import RECORDS, Event, EventKind, Record, Resolution, ScoredMention, Ticket, key_of
+from pipeline.domain import RECORDS, Event, EventKind, Outage, Record, Resolution, ScoredMention, Ticket, key_of
 from pipeline.errors import StoreRefused, StoreUnavailable
 from pipeline.ports import Store
 from pipeline.stores.sqlite import SqliteStore
 from tests.contracts.store.made import ALL, ahead, batch, cursor, dead_letter, gap, ids, notice, ticket
+from tests.contracts.store.test_escalation import run
+from tests.contracts.store.test_labels import label
 from tests.factories import NOW, incident, mention, scored
 
-KINDS = ["mention", "ticket", "event", "incident", "notice", "dead letter", "batch", "gap", "cursor"]
+KINDS = [
+    "mention",
+    "ticket",
+    "event",
+    "label",
+    "incident",
+    "notice",
+    "chain",
+    "outage",
+    "dead letter",
+    "batch",
+    "gap",
+    "cursor",
+]
 
 
 @pytest.fixture
@@ -40,8 +55,11 @@ def fill(store: Store, posts: int = 5) -> None:
     store.save_tickets([ticket(f"{n:03}") for n in range(posts)])
     store.claim("x:000", "Ana", until=ahead(9), now=NOW)
     store.resolve("x:001", "Ben", Resolution.NOT_OURS, note="the other one", now=NOW)
+    store.add_labels([label("001")])
     store.save_incident(incident())
     store.add_notice(notice())
+    store.start_chain(run())
+    store.save_outage(Outage(id="ops", since=NOW, error="410"))
     store.save_progress(cursor(watermark="7"), gaps=[gap()], batch=batch())
     store.batch_triaged(batch(triaged_at=NOW), dead_letters=[dead_letter()])
 

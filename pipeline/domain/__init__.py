@@ -22,6 +22,14 @@ from pipeline.domain.collection import (
     Raw,
     Window,
 )
+from pipeline.domain.counting import (
+    QUARTER,
+    Bucket,
+    Measure,
+    Series,
+    SeriesKind,
+    Spread,
+)
 from pipeline.domain.escalation import (
     Chain,
     ChainRun,
@@ -38,6 +46,19 @@ from pipeline.domain.keeping import (
     Month,
     Record,
     key_of,
+)
+from pipeline.domain.learning import (
+    ANSWERS,
+    NO,
+    YES,
+    Head,
+    Label,
+    label_id,
+    labels_from,
+)
+from pipeline.domain.search import (
+    MOST_COUNTED,
+    Facets,
 )
 from pipeline.domain.understanding import (
     WHOLE_POST,
@@ -70,12 +91,17 @@ from pipeline.domain.work import (
 )
 
 __all__ = [
+    "ANSWERS",
+    "NO",
+    "QUARTER",
     "QUEUE_PATIENCE_MINUTES",
     "QUEUE_STEP",
     "RECORDS",
     "WHOLE_POST",
+    "YES",
     "Author",
     "Batch",
+    "Bucket",
     "Category",
     "Chain",
     "ChainRun",
@@ -87,10 +113,13 @@ __all__ = [
     "Excerpt",
     "Filters",
     "Gap",
+    "Head",
     "Hit",
     "Incident",
     "IncidentState",
+    "Label",
     "Lane",
+    "Measure",
     "Mention",
     "Month",
     "Notice",
@@ -114,11 +143,16 @@ __all__ = [
     "Score",
     "ScoredMention",
     "Sentiment",
+    "Series",
+    "SeriesKind",
     "Signal",
+    "Spread",
     "Status",
     "Step",
     "Ticket",
     "Urgency",
     "Window",
     "key_of",
+    "label_id",
+    "labels_from",
 ]

@@ -77,6 +77,8 @@ class Step:
 class Chain:
     """Ordered, timed steps of who is told next until somebody acknowledges; begins again after ``repeat_hours``.
 
+    It is for incidents of ``severity`` and more.
+
     It holds all that decides about it, so that a change of the settings does not reach an alarm that is under way.
     """
 
@@ -85,6 +87,7 @@ class Chain:
     people: tuple[Person, ...] = ()
     rotas: tuple[Rota, ...] = ()
     hours: OfficeHours
+    severity: int = 1
     repeat_hours: float | None = 4.0
 
 

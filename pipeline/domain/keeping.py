@@ -7,13 +7,17 @@ from datetime import date
 
 from pipeline.domain.alarm import Incident, Notice
 from pipeline.domain.collection import Batch, Cursor, DeadLetter, Gap
+from pipeline.domain.escalation import ChainRun, Outage
+from pipeline.domain.learning import Label
 from pipeline.domain.understanding import ScoredMention
 from pipeline.domain.work import Event, Ticket
 
-Record = ScoredMention | Ticket | Event | Incident | Notice | DeadLetter | Batch | Gap | Cursor
+Record = ScoredMention | Ticket | Event | Label | Incident | Notice | ChainRun | Outage | DeadLetter | Batch | Gap | Cursor
 """Anything that a store keeps."""
 
-RECORDS: tuple[type[Record], ...] = (ScoredMention, Ticket, Event, Incident, Notice, DeadLetter, Batch, Gap, Cursor)
+RECORDS: tuple[type[Record], ...] = (
+    ScoredMention, Ticket, Event, Label, Incident, Notice, ChainRun, Outage, DeadLetter, Batch, Gap, Cursor,
+)  # fmt: skip
 """Every kind of record, in the order to copy them: who goes on from half a copy has no cursor yet, and reads again."""
 
 _EVENT_DIGITS = 19  # of the largest event id, 2**63 - 1: padded, the ids' order is that of their text

@@ -9,7 +9,10 @@ from typing import Protocol
 
 from pipeline.ports.alarm import Incidents, Notices, Notifier
 from pipeline.ports.collection import Landing, Progress, Source
+from pipeline.ports.counts import Counts
+from pipeline.ports.escalation import Escalation
 from pipeline.ports.keeping import Archive, Backups, Retention, Schema
+from pipeline.ports.learning import Labels
 from pipeline.ports.understanding import Classified, Classifier, FloorHit, Mentions, WordReason
 from pipeline.ports.work import Events, Tickets
 
@@ -18,9 +21,12 @@ __all__ = [
     "Backups",
     "Classified",
     "Classifier",
+    "Counts",
+    "Escalation",
     "Events",
     "FloorHit",
     "Incidents",
+    "Labels",
     "Landing",
     "Mentions",
     "Notices",
@@ -35,7 +41,22 @@ __all__ = [
 ]
 
 
-class Store(Progress, Mentions, Tickets, Events, Incidents, Notices, Archive, Retention, Backups, Schema, Protocol):
+class Store(
+    Progress,
+    Mentions,
+    Counts,
+    Tickets,
+    Events,
+    Labels,
+    Incidents,
+    Notices,
+    Escalation,
+    Archive,
+    Retention,
+    Backups,
+    Schema,
+    Protocol,
+):
     """All of it; ``version`` counts every change that the pages show, for live updates."""
 
     def change_count(self) -> int:

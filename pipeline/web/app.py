@@ -16,9 +16,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from pipeline.config import Config
-from pipeline.errors import AlreadyClaimed, ConfigError, Conflict, NotFound, TocsinError, Transient
+from pipeline.errors import AlreadyClaimed, ConfigError, Conflict, LinkRefused, NotFound, TocsinError, Transient
+from pipeline.escalation.links import Links
 from pipeline.ports import Store
-from pipeline.web import actions, api, coverage, incidents, live, mentions, posts, queue, tickets
+from pipeline.web import acknowledge, actions, api, coverage, incidents, learn, live, mentions, posts, queue, tickets
 from pipeline.web.actions import WhoAreYou
 from pipeline.web.pages import Pages
 from pipeline.web.security import HEADERS, Forged, KnownHosts, SafeHeaders, allowed_hosts
@@ -30,13 +31,18 @@ ROUTERS = (
     incidents.router,
     coverage.router,
     actions.router,
+    acknowledge.router,
+    learn.router,
     api.router,
     live.router,
 )
 
 
-def create_app(store: Store, config: Config, *, clock: Callable[[], datetime]) -> FastAPI:
-    """The pages over a store; ``clock`` gives the present, aware UTC. Nothing but the store is kept between requests."""
+def create_app(store: Store, config: Config, *, clock: Callable[[], datetime], links: Links | None = None) -> FastAPI:
+    """The pages over a store; ``clock`` gives the present, aware UTC. Nothing but the store is kept between requests.
+
+    ``links`` reads the links that notices carry.
+    """
     updates = live.Live(store, clock)
 
     @asynccontextmanager
@@ -48,6 +54,7 @@ def create_app(store: Store, config: Config, *, clock: Callable[[], datetime]) -
     app = FastAPI(title="Tocsin", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.pages = Pages(store, config, clock)
     app.state.live = updates
+    app.state.links = links
     for router in ROUTERS:
         app.include_router(router)
     app.add_api_route("/help", _help, response_class=HTMLResponse)
@@ -81,6 +88,7 @@ def _help(request: Request) -> HTMLResponse:
 _TOLD: tuple[tuple[type[Exception], int, str], ...] = (
     (WhoAreYou, 400, "Who are you?"),
     (Forged, 403, "That form was not accepted"),
+    (LinkRefused, 410, "This link does nothing"),
     (AlreadyClaimed, 409, "Somebody has this ticket"),
     (Conflict, 409, "Somebody was faster"),
     (NotFound, 404, "Not here"),

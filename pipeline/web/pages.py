@@ -31,11 +31,16 @@ YEAR = 365 * 24 * 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What the last action did: said once, with the events that an undo takes back."""
+    """What the last action did: said once, with the events that an undo takes back.
+
+    Of labels, the mention that was ``labelled`` and what stood before, ``head|answer`` each.
+    """
 
     said: str
     events: tuple[int, ...] = ()
     problem: str = ""
+    labelled: str = ""
+    was: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +108,32 @@ class Pages:
 
     def tell(self, done: Done) -> str:
         """The cookie that carries what was done to the next page."""
-        return self.seal.close({"said": done.said, "events": done.events, "problem": done.problem})
+        return self.seal.close(
+            {
+                "said": done.said,
+                "events": done.events,
+                "problem": done.problem,
+                "labelled": done.labelled,
+                "was": done.was,
+            }
+        )
 
     def _done(self, request: Request) -> Done | None:
         match self.seal.open(request.cookies.get(FLASH_COOKIE, "")):
-            case {"said": str(said), "events": list(events), "problem": str(problem)}:
-                return Done(said=said, events=tuple(int(event) for event in events), problem=problem)
+            case {
+                "said": str(said),
+                "events": list(events),
+                "problem": str(problem),
+                "labelled": str(labelled),
+                "was": list(was),
+            }:
+                return Done(
+                    said=said,
+                    events=tuple(int(event) for event in events),
+                    problem=problem,
+                    labelled=labelled,
+                    was=tuple(map(str, was)),
+                )
         return None
 
 

@@ -13,10 +13,12 @@ from fastapi.responses import HTMLResponse
 
 from pipeline.domain import Event, EventKind, Mention, Part, Rank, Score, ScoredMention, Ticket
 from pipeline.errors import NotFound
+from pipeline.labels import with_labels
 from pipeline.ports import Mentions
 from pipeline.text import FIRST_CLASS
 from pipeline.web import posts
 from pipeline.web.pages import Pages, PagesOf
+from pipeline.web.questions import questions_of
 from pipeline.web.queue import page_of
 
 RECENT = 40
@@ -88,6 +90,8 @@ def ticket(ticket_id: str, request: Request, pages: PagesOf) -> HTMLResponse:
     if ranking is None:
         with suppress(NotFound):
             ranking = pages.store.mention(found.mention)
+    lead = ranking or (stretch.items[-1] if stretch.items else None)
+    log = pages.store.labels_of([lead.mention.id] if lead else [])
     far = [ranking] if ranking and stretch.page == 1 and ranking not in stretch.items else []
     folded = pages.store.folded_counts([item.mention.id for item in (*far, *stretch.items)])
     shown = [_post(item, found, folded.get(item.mention.id, (0, 0))) for item in stretch.items]
@@ -101,9 +105,10 @@ def ticket(ticket_id: str, request: Request, pages: PagesOf) -> HTMLResponse:
         far=[_post(item, found, folded.get(item.mention.id, (0, 0))) for item in far],
         older=shown[:-open_posts],
         recent=shown[-open_posts:],
-        lead=ranking or (stretch.items[-1] if stretch.items else None),
-        why=why_of(found.rank, ranking.score) if ranking else None,
+        lead=lead,
+        why=why_of(found.rank, with_labels([ranking], log)[0].score) if ranking else None,
         earlier=_earlier(pages, found),
+        questions=questions_of(pages, lead, log.get(lead.mention.id, ())) if lead else [],
         events=lines(pages.store.events(found.id)),
         incidents=[one for one in visit.incidents if found.mention in one.mentions],
         first_class=FIRST_CLASS,

@@ -14,9 +14,12 @@ from pipeline.stores.elastic.archive import ElasticArchive
 from pipeline.stores.elastic.backups import ElasticBackups
 from pipeline.stores.elastic.connection import Connection
 from pipeline.stores.elastic.conversations import ElasticConversations
+from pipeline.stores.elastic.counts import ElasticCounts
+from pipeline.stores.elastic.escalation import ElasticEscalation
 from pipeline.stores.elastic.events import ElasticEvents, History
 from pipeline.stores.elastic.health import check
 from pipeline.stores.elastic.indices import install, outdated
+from pipeline.stores.elastic.labels import ElasticLabels
 from pipeline.stores.elastic.mentions import ElasticMentions
 from pipeline.stores.elastic.progress import ElasticProgress
 from pipeline.stores.elastic.queue import ElasticQueue
@@ -33,12 +36,15 @@ class ElasticStore(
     ElasticProgress,
     ElasticMentions,
     ElasticConversations,
+    ElasticCounts,
     ElasticSearch,
     ElasticTickets,
     ElasticQueue,
     ElasticEvents,
+    ElasticLabels,
     ElasticIncidents,
     ElasticNotices,
+    ElasticEscalation,
     ElasticArchive,
     ElasticRetention,
     ElasticBackups,

@@ -8,12 +8,15 @@ from typing import Any
 
 from pipeline.domain import (
     Batch,
+    ChainRun,
     Cursor,
     DeadLetter,
     Event,
     Gap,
     Incident,
+    Label,
     Notice,
+    Outage,
     Record,
     ScoredMention,
     Ticket,
@@ -25,6 +28,7 @@ from pipeline.stores.elastic.connection import Connection
 from pipeline.stores.elastic.documents import decoded, encoded, mention_document, scored_mention, ticket_document
 from pipeline.stores.elastic.events import History, outbox, resolved
 from pipeline.stores.elastic.indices import make, month_of
+from pipeline.stores.elastic.labels import label_document, label_of
 from pipeline.stores.elastic.mentions import with_ids
 from pipeline.stores.elastic.progress import NOTHING, copy_carried, cursor_id, empty_outboxes
 from pipeline.stores.elastic.tickets import finish_moves
@@ -35,8 +39,11 @@ _PLACES: Mapping[type[Record], tuple[str, str | None]] = {
     ScoredMention: ("mentions", None),
     Ticket: ("tickets", None),
     Event: ("events", None),
+    Label: ("labels", None),
     Incident: ("incidents", None),
     Notice: ("notices", None),
+    ChainRun: ("escalation", "run"),
+    Outage: ("escalation", "outage"),
     DeadLetter: ("progress", "letter"),
     Batch: ("progress", "batch"),
     Gap: ("progress", "gap"),
@@ -75,6 +82,8 @@ class ElasticArchive:
             return [scored_mention(each.document) for each in found]
         if kind is Event:
             return list(resolved(self._connection, [each.document for each in found]))
+        if kind is Label:
+            return [label_of(each.document) for each in found]
         return [decoded(kind, each.document) for each in found]
 
     def load(self, records: Sequence[Record], *, sketches: Mapping[str, Sequence[int]]) -> None:
@@ -108,6 +117,8 @@ class ElasticArchive:
                 id_, document = str(record.id), encoded(record) | {"subject": key(record.subject)}
             case Incident():
                 document = encoded(record) | {"outbox": []}
+            case Label():
+                document = label_document(record)
             case Cursor():
                 id_ = cursor_id(record.source, record.query)
                 document = encoded(record) | {"outbox": NOTHING}

@@ -11,10 +11,11 @@ from datetime import datetime
 
 from pipeline.errors import StoreRefused
 from pipeline.stores.elastic.connection import Connection
+from pipeline.stores.elastic.labels import LABELS
 from pipeline.stores.elastic.trouble import NotAllowed
 from pipeline.stores.elastic.wire import Document, packed
 
-VERSION = 1
+VERSION = 2
 """Of the mappings. A version may add fields to the one before it; what is there keeps its meaning."""
 
 _KEYWORD: Document = {"type": "keyword"}  # looked for, sorted and counted
@@ -79,7 +80,7 @@ _INCIDENTS: Document = {
 _NOTICES: Document = {
     "id": _KEYWORD, "group": _KEYWORD, "channel": _KEYWORD,
     "created_at": _TIME, "sent_at": _TIME, "failed_at": _TIME, "retry_at": _TIME,
-    **_kept("reason", "subject", "body", "severity", "attempts", "error"),
+    **_kept("reason", "subject", "body", "severity", "attempts", "error", "person", "step"),
 }  # fmt: skip
 
 _PROGRESS: Document = {
@@ -93,13 +94,21 @@ _PROGRESS: Document = {
     ),
 }  # fmt: skip
 
+_ESCALATION: Document = {
+    "kind": _KEYWORD,  # run (of a chain), outage (of a channel) or pulse
+    "id": _KEYWORD, "incident": _KEYWORD, "started_at": _TIME, "since": _TIME, "at": _TIME,
+    **_kept("chain", "error"),
+}  # fmt: skip
+
 NOUNS: dict[str, Document] = {
     "mentions": _MENTIONS,
     "tickets": _TICKETS,
     "events": _EVENTS,
+    "labels": LABELS,
     "incidents": _INCIDENTS,
     "causes": {"incident": _KEPT},  # which incident of a brand and cause is open
     "notices": _NOTICES,
+    "escalation": _ESCALATION,
     "progress": _PROGRESS,
     "changes": {},
 }

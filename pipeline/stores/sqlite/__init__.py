@@ -8,8 +8,11 @@ from pipeline.stores.sqlite.alarms import SqliteIncidents, SqliteNotices
 from pipeline.stores.sqlite.archive import SqliteArchive
 from pipeline.stores.sqlite.backups import SqliteBackups
 from pipeline.stores.sqlite.conversations import SqliteConversations
+from pipeline.stores.sqlite.counts import SqliteCounts
 from pipeline.stores.sqlite.database import Database
+from pipeline.stores.sqlite.escalation import SqliteEscalation
 from pipeline.stores.sqlite.events import SqliteEvents
+from pipeline.stores.sqlite.labels import SqliteLabels
 from pipeline.stores.sqlite.mentions import SqliteMentions
 from pipeline.stores.sqlite.migrations import MIGRATIONS
 from pipeline.stores.sqlite.progress import SqliteProgress
@@ -25,12 +28,15 @@ class SqliteStore(
     SqliteProgress,
     SqliteMentions,
     SqliteConversations,
+    SqliteCounts,
     SqliteSearch,
     SqliteTickets,
     SqliteQueue,
     SqliteEvents,
+    SqliteLabels,
     SqliteIncidents,
     SqliteNotices,
+    SqliteEscalation,
     SqliteArchive,
     SqliteRetention,
     SqliteBackups,

@@ -32,7 +32,7 @@ from pipeline.stores.sqlite.rows import (
 _INCIDENT = f"SELECT {columns(INCIDENT_COLUMNS)} FROM incidents"
 NOTICE_COLUMNS = (
     "id", "reason", "group", "channel", "subject", "body", "severity", "created_at", "sent_at", "attempts", "error",
-    "retry_at", "failed_at",
+    "retry_at", "failed_at", "person", "step",
 )  # fmt: skip
 _NOTICE = f"SELECT {columns(NOTICE_COLUMNS)} FROM notices"
 
@@ -184,16 +184,17 @@ def notice_row(notice: Notice) -> Row:
     return (
         notice.id, notice.reason.value, notice.group, notice.channel, text_of(notice.subject), text_of(notice.body),
         notice.severity, stamp(notice.created_at), stamp_or_none(notice.sent_at), notice.attempts, notice.error,
-        stamp_or_none(notice.retry_at), stamp_or_none(notice.failed_at),
+        stamp_or_none(notice.retry_at), stamp_or_none(notice.failed_at), notice.person, notice.step,
     )  # fmt: skip
 
 
 def notice_of(row: Row) -> Notice:
     """The notice of such a row."""
     (id_, reason, group, channel, subject, body, severity, created_at, sent_at, attempts, error, retry_at,
-     failed_at) = row  # fmt: skip
+     failed_at, person, step) = row  # fmt: skip
     return Notice(
         id=id_, reason=Reason(reason), group=group, channel=channel, subject=subject, body=body, severity=severity,
         created_at=moment(created_at), sent_at=moment_or_none(sent_at), attempts=attempts, error=error,
         retry_at=moment_or_none(retry_at), failed_at=moment_or_none(failed_at),
+        person=person, step=step,
     )  # fmt: skip

@@ -10,18 +10,30 @@ from typing import Any
 
 from pipeline.domain import (
     Batch,
+    ChainRun,
     Cursor,
     DeadLetter,
     Event,
     Gap,
     Incident,
+    Label,
     Notice,
+    Outage,
     Record,
     ScoredMention,
     Ticket,
 )
 from pipeline.stores.sqlite.alarms import NOTICE_COLUMNS, notice_of, notice_row
 from pipeline.stores.sqlite.database import Database, bump
+from pipeline.stores.sqlite.escalation import (
+    OUTAGE_COLUMNS,
+    RUN_COLUMNS,
+    outage_of,
+    outage_row,
+    run_of,
+    run_row,
+)
+from pipeline.stores.sqlite.labels import LABEL_COLUMNS, label_of, label_row
 from pipeline.stores.sqlite.mentions import PERIOD_BITS, Made, insert, made_of, remove
 from pipeline.stores.sqlite.progress import (
     BATCH_COLUMNS,
@@ -90,8 +102,11 @@ _TABLES: Mapping[type[Record], _Table] = {
     Event: _Table(
         name="events", columns=EVENT_COLUMNS, row=event_row, record=event, told=lambda key: int(key or "-1")
     ),
+    Label: _Table(name="labels", columns=LABEL_COLUMNS, row=label_row, record=label_of),
     Incident: _Table(name="incidents", columns=INCIDENT_COLUMNS, row=incident_row, record=incident),
     Notice: _Table(name="notices", columns=NOTICE_COLUMNS, row=notice_row, record=notice_of),
+    ChainRun: _Table(name="chain_runs", columns=RUN_COLUMNS, row=run_row, record=run_of),
+    Outage: _Table(name="outages", columns=OUTAGE_COLUMNS, row=outage_row, record=outage_of),
     DeadLetter: _Table(
         name="dead_letters", columns=DEAD_LETTER_COLUMNS, row=dead_letter_row, record=dead_letter_of
     ),

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from pipeline.domain import ScoredMention
 from pipeline.errors import NotFound
+from pipeline.stores.sqlite.counts_schema import count, discount
 from pipeline.stores.sqlite.database import Database, bump
 from pipeline.stores.sqlite.rows import (
     LISTED,
@@ -147,6 +148,7 @@ def insert(
     numbered = _numbered(connection, items)
     rows = [(number, *made[item.mention.id][0]) for number, item in numbered]
     insert_rows(connection, "mentions", _NUMBERED, rows, rare=MENTION_RARE)
+    count(connection, (number for number, _ in numbered))
     connection.executemany(INSERT_WORDS, [(number, *made[item.mention.id][1]) for number, item in numbered])
     bands = sorted(
         (number >> PERIOD_BITS, band, number)
@@ -160,6 +162,7 @@ def insert(
 def remove(connection: sqlite3.Connection, numbered: Mapping[int, Words]) -> None:
     """Take mentions (number, and the words they are found by) off the table and the search, but for their bands."""
     ordered = sorted(numbered.items())
+    discount(connection, numbered)
     connection.executemany(DELETE_WORDS, [(number, *words) for number, words in ordered])
     connection.executemany("DELETE FROM mentions WHERE number = ?", [(number,) for number, _ in ordered])
 

@@ -6,6 +6,10 @@ Times are microseconds since 1970 (UTC), flags 0 or 1, structures JSON.
 # ruff: noqa: S608 - SQL is put together from our own column lists, values are always parameters
 from __future__ import annotations
 
+from pipeline.stores.sqlite.counts_schema import COUNTS
+from pipeline.stores.sqlite.escalation_schema import ESCALATION
+from pipeline.stores.sqlite.labels_schema import LABELS
+
 # A ticket waits while this holds. Partial indexes are used only where a query repeats it word for word; they hold both
 # columns besides, or SQLite would look into the table to see what the index already says.
 WAITING = "resolved_at IS NULL AND waiting_since IS NOT NULL"
@@ -160,5 +164,5 @@ CREATE TABLE changes (count INTEGER NOT NULL) STRICT;
 INSERT INTO changes VALUES (0);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+MIGRATIONS: tuple[str, ...] = (_FIRST, COUNTS, ESCALATION, LABELS)
 """Step n brings a store of version n to version n + 1."""

@@ -164,6 +164,14 @@ function open() {
   return Boolean(link);
 }
 
+// To the answers one can give: the first of them takes the focus, so that Tab and Enter do the rest.
+function label() {
+  if (page !== "ticket") return open();
+  const first = main.querySelector('[data-key="l"]');
+  first?.closest("section").scrollIntoView({ block: "nearest" });
+  first?.focus();
+}
+
 const KEYS = {
   j: () => go(at + 1),
   k: () => go(at < 0 ? 0 : at - 1),
@@ -172,6 +180,7 @@ const KEYS = {
   r: () => press("r"),
   e: () => press("e"),
   x: () => press("x"),
+  l: label,
   u: () => document.querySelector('.done [data-key="u"]')?.click(),
   v: () => {
     if (at < 0) go(0);

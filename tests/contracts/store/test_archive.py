@@ -13,6 +13,7 @@ from pipeline import folds
 from pipeline.domain import (
     RECORDS,
     Batch,
+    ChainRun,
     Cursor,
     DeadLetter,
     Event,
@@ -20,8 +21,10 @@ from pipeline.domain import (
     Filters,
     Gap,
     Incident,
+    Label,
     Month,
     Notice,
+    Outage,
     Part,
     Record,
     Resolution,
@@ -33,6 +36,8 @@ from pipeline.domain import (
 from pipeline.errors import Conflict, StoreRefused
 from pipeline.ports import Store
 from tests.contracts.store.made import ALL, ago, ahead, batch, cursor, dead_letter, gap, ids, notice, put, ticket
+from tests.contracts.store.test_escalation import CHAIN, run
+from tests.contracts.store.test_labels import label
 from tests.factories import FIRE, NOW, incident, mention, score, scored
 
 SURE = score(p=1.0)  # digits that stores keep
@@ -75,11 +80,14 @@ WHOLE: dict[type[Record], list[Record]] = {
         Event(id=10, at=ago(9), actor="tocsin", kind=EventKind.OPENED, subject="x:2"),
         Event(id=1_800_000_000_000_000_123, at=ago(1), actor="Ben", kind=EventKind.NOTED, subject="x:1"),
     ],
+    Label: [label("1", minutes=9), label("1", "urgency", None, minutes=8), label("2", minutes=1)],
     Incident: [
         incident(id="a", closed_at=NOW, acknowledged_by="Ana", acknowledged_at=ago(1), version=5, mentions=("x:1", "x:2")),
         incident(id="b", parts=(Part(name="grave post", value=3.0, because="fire"),)),
     ],
     Notice: [notice("n1", attempts=3, error="503", retry_at=ahead(1)), notice("n2", sent_at=NOW), notice("n3", failed_at=NOW)],
+    ChainRun: [run("a"), ChainRun(id="b", incident="i2", chain=replace(CHAIN, name="night"), started_at=ago(1))],
+    Outage: [Outage(id="mail", since=ago(9), error="no such address"), Outage(id="ops", since=ago(1), error="410")],
     DeadLetter: [dead_letter("d1"), dead_letter("d2", batch="b2")],
     Batch: [batch("b1", triaged_at=NOW, kept=2, unmatched=1, bad=1), batch("b2")],
     Gap: [gap("g1", closed_at=NOW), gap("g2", lost_at=NOW), gap("g3", since=None, until=None, newer_than=None)],
@@ -116,7 +124,8 @@ def test_loading_again_changes_nothing_and_a_record_replaces_that_of_its_key(sto
     elif isinstance(other, Ticket | Incident):
         other = replace(other, version=18)
     else:
-        moment = {Event: "at", Notice: "created_at", DeadLetter: "at", Batch: "landed_at", Gap: "opened_at"}
+        moment = {Event: "at", Label: "at", Notice: "created_at", ChainRun: "started_at", Outage: "since", DeadLetter: "at", Batch: "landed_at",
+                  Gap: "opened_at"}  # fmt: skip
         other = replace(other, **{moment[type(other)]: ago(99)})
     load(store, other)
     assert dumped(store, kind) == [other, *WHOLE[kind][1:]]

@@ -1,0 +1,137 @@
+"""A person corrects a post: its ticket moves at once, stays there, and the log remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from pipeline import lessons
+from pipeline.config import Config
+from pipeline.domain import Category, Filters, Head, Label, Lane
+from pipeline.errors import ConfigError, NotFound
+from pipeline.flows import rank_conversations
+from pipeline.index import touched_conversations
+from pipeline.labels import SPAM, corrected, standing
+from pipeline.ports import Store
+from pipeline.prioritise import SPAM_CERTAIN
+from pipeline.stores.sqlite import SqliteStore
+from tests.factories import FIRE, NOW, incident, score, scored
+
+ALL = Filters()
+CONFIG = Config()
+LATER = NOW + timedelta(minutes=5)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """Three tickets: a question, a complaint, and what a rule takes for a fire."""
+    opened = SqliteStore(":memory:")
+    items = [
+        scored("1", "where is my parcel", given=score("question", "normal")),
+        scored("2", "the lid is broken", given=score("complaint", "normal"), handle="ben"),
+        scored("3", "this mixtape is fire", given=score("chatter", "low", crisis=0.6, rules=(FIRE,)), handle="cem"),
+    ]
+    opened.add_mentions(items, {})
+    rank_conversations(
+        touched_conversations(items, new=(), window=timedelta(days=30), store=opened), store=opened, config=CONFIG
+    )
+    yield opened
+    opened.close()
+
+
+def queue(store: Store) -> list[str]:
+    return [item.ticket.id for item in store.queue(NOW, ALL)]
+
+
+def correct(store: Store, mention: str, **answers: str | None) -> list[Label]:
+    given = {Head(head): value for head, value in answers.items()}
+    return lessons.correct(store, CONFIG, mention, given, who="Ana", now=LATER)
+
+
+def test_a_correction_moves_the_ticket_at_once(store: Store) -> None:
+    assert queue(store) == ["x:3", "x:2", "x:1"]
+    correct(store, "x:3", crisis="no", urgency="low")
+    assert queue(store) == ["x:2", "x:1", "x:3"]
+    assert store.ticket("x:3").rank.lane is Lane.QUEUE
+
+
+def test_what_was_corrected_stays_so_when_its_conversation_goes_on(store: Store) -> None:
+    correct(store, "x:3", crisis="no", urgency="low", category="praise")
+    reply = scored("4", "it really is", given=score("chatter", "low"), handle="cem", conversation="x:3")
+    store.add_mentions([reply], {})
+    rank_conversations(
+        touched_conversations([reply], new=["x:4"], window=timedelta(days=30), store=store), store=store, config=CONFIG
+    )
+    assert store.ticket("x:3").rank.lane is Lane.QUEUE
+    assert store.ticket("x:3").posts == 2
+
+
+def test_an_undo_gives_the_model_its_say_again(store: Store) -> None:
+    was = store.ticket("x:3").rank
+    correct(store, "x:3", crisis="no")
+    lessons.correct(store, CONFIG, "x:3", {Head.CRISIS: None}, who="Ben", now=LATER + timedelta(minutes=1))
+    assert store.ticket("x:3").rank == was
+    assert [label.value for label in store.labels_of(["x:3"])["x:3"]] == ["no", None]
+
+
+def test_the_log_says_what_which_model_had_said(store: Store) -> None:
+    (label,) = correct(store, "x:1", category="complaint")
+    assert (label.said, label.model, label.who, label.language, label.agrees) == (
+        "question",
+        "test-1",
+        "Ana",
+        "en",
+        False,
+    )
+    assert store.events("x:1")[-1].note == "category is complaint (the model said question)"
+
+
+def test_agreeing_with_the_model_is_a_label_too(store: Store) -> None:
+    (label,) = correct(store, "x:1", category="question")
+    assert label.agrees
+
+
+def test_saying_what_stands_already_adds_nothing(store: Store) -> None:
+    correct(store, "x:1", category="complaint")
+    assert correct(store, "x:1", category="complaint", sentiment=None) == []
+    assert len(store.labels()) == 1
+
+
+def test_what_a_person_calls_spam_goes_to_the_end_and_stays_until_it_is_resolved(store: Store) -> None:
+    assert SPAM < SPAM_CERTAIN
+    correct(store, "x:2", category="spam")
+    assert queue(store)[-1] == "x:2"
+    assert store.ticket("x:2").category is Category.SPAM
+
+
+def test_a_claim_survives_a_correction(store: Store) -> None:
+    store.claim("x:1", "Ben", until=LATER + timedelta(minutes=15), now=NOW)
+    correct(store, "x:1", category="complaint")
+    assert store.ticket("x:1").holder(LATER) == "Ben"
+
+
+def test_a_false_alarm_labels_every_post_of_the_incident(store: Store) -> None:
+    store.save_incident(incident(id="i1", mentions=("x:3", "x:2", "x:gone")))
+    labels = lessons.false_alarm(store, CONFIG, "i1", who="Ben", now=LATER)
+    assert {(label.mention, label.value, label.said) for label in labels} == {("x:3", "no", "yes"), ("x:2", "no", "no")}
+    assert store.ticket("x:3").rank.lane is Lane.QUEUE
+    with pytest.raises(NotFound):
+        lessons.false_alarm(store, CONFIG, "i2", who="Ben", now=LATER)
+
+
+def test_what_a_person_denied_opens_no_incident(store: Store) -> None:
+    correct(store, "x:3", crisis="no")
+    item = store.mention("x:3")
+    found = corrected(item.score, standing(store.labels_of(["x:3"])["x:3"]))
+    assert (found.crisis, found.rules) == (0.0, ())
+    assert item.score == replace(item.score, crisis=0.6)  # what the model said is kept
+
+
+def test_a_mention_that_is_not_there_and_a_person_without_a_name_are_refused(store: Store) -> None:
+    with pytest.raises(NotFound):
+        correct(store, "x:9", crisis="no")
+    with pytest.raises(ConfigError):
+        lessons.correct(store, CONFIG, "x:1", {Head.CRISIS: "no"}, who=" ", now=NOW)
