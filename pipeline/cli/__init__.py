@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import typer
 
-from pipeline.cli import actions, alarms, checks, doctor, listening, running, scoring, store, tickets
+from pipeline.cli import actions, alarms, checks, doctor, evaluating, listening, running, scoring, store, tickets
 from pipeline.cli.frame import ConfigOption, Frame, prepare_streams
 
 COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
@@ -36,7 +36,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "ack": alarms.acknowledge,
         "hand-over": alarms.hand_over,
     },
-    "Models": {"score": scoring.score, "train": running.train},
+    "Models": {"score": scoring.score, "train": running.train, "evaluate": evaluating.evaluate},
     "Keep well": {
         "check": checks.check,
         "doctor": doctor.doctor,
