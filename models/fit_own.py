@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from scipy.sparse import csr_array
 from models import artefact, corpus
 from models.outcome import HEADS, LABELS, WIDTH, Head, columns
 from models.own import BASE, KIND, Answering, Feature, Floats, Words, design, features_of, log_odds
+from models.own_report import OwnReport, OwnRow, Tally
 
 RECIPE = Path(__file__).with_name("own.toml")
 RARE = 2
@@ -50,48 +51,6 @@ class Recipe:
     least: int
     strengths: tuple[float, ...]
     folds: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnRow:
-    """A post that people labelled: their answers by head (crisis: yes or no). ``group`` keeps what belongs together on
-    one side of a split."""
-
-    id: str
-    text: str
-    language: str
-    answers: Mapping[str, str]
-    group: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """Right answers to the same questions, of the base and of the candidate."""
-
-    name: str
-    labels: int
-    base: int
-    own: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnReport:
-    """What a training on own labels made. ``heads`` and ``languages`` count labels held out, ``kept`` the authored corpus.
-
-    ``strength`` is the ridge of each head that was touched and the share of it that was kept; ``answers`` are those of the
-    candidate to labelled posts it had not seen, by post and head; ``failures`` say what it does worse than its base.
-    """
-
-    version: str
-    base: str
-    posts: int
-    anchors: int
-    heads: tuple[Tally, ...]
-    languages: tuple[Tally, ...]
-    kept: tuple[Tally, ...]
-    strength: Mapping[str, tuple[float, float]]
-    answers: Mapping[str, Mapping[str, str]]
-    failures: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +83,9 @@ def train_own(
     out: Path,
     *,
     version: str,
+    made_at: str,
     progress: Progress,
-    recipe: Path = RECIPE,
+    recipe: Recipe | None = None,
 ) -> OwnReport:
     """Train on labelled posts and write the artefact to ``out``, the base in it; ``anchors`` are (text, language) of posts
     that nobody labelled. The same input gives the same artefact. Raises ``ValueError`` without a label to learn from."""
@@ -133,11 +93,12 @@ def train_own(
         raise ValueError(
             "there are no labels of your own yet: correct some posts first (a ticket's page, tocsin label)"
         )
-    words, report = fit_own(base, rows, anchors, version=version, progress=progress, recipe=read_recipe(recipe))
+    words, report = fit_own(base, rows, anchors, version=version, progress=progress, recipe=recipe or read_recipe())
     shutil.copytree(base_folder, out / BASE, dirs_exist_ok=True)
     manifest = {
         "version": version,
         "kind": KIND,
+        "made_at": made_at,
         "base": base.version,
         "base_sha256": artefact.digest(out / BASE / artefact.MANIFEST_FILE),
         "rows": len(rows),
@@ -301,7 +262,8 @@ def _fit(task: _Task, ridge: float) -> tuple[Floats, Floats]:
 def _chosen(task: _Task, fold: NDArray[np.intp], recipe: Recipe) -> tuple[float, Floats] | None:
     """The ridge that does best on labels held out, and its log odds of them; ``None`` where the base does as well.
 
-    Better means by more than one standard error of the difference: a head is left alone unless labels say otherwise.
+    Better means more sure of the truth by more than one standard error, and right at least as often: a head is left alone
+    unless labels say otherwise.
     """
     count = len(fold)
     if count < recipe.least or len(np.unique(fold)) < 2:
@@ -317,9 +279,17 @@ def _chosen(task: _Task, fold: NDArray[np.intp], recipe: Recipe) -> tuple[float,
             held[out] = task.base[:count][out] + task.matrix[:count][out] @ w + b
         gain = base - _losses(held, task.targets[:count])
         sure = float(gain.mean() - gain.std(ddof=1) / np.sqrt(count))
-        if sure > 0 and (best is None or gain.mean() > best[1]):
+        as_often = _hits(held, task.targets[:count]) >= _hits(task.base[:count], task.targets[:count])
+        if sure > 0 and as_often and (best is None or gain.mean() > best[1]):
             best = ridge, float(gain.mean()), held
     return None if best is None else (best[0], best[2])
+
+
+def _hits(odds: Floats, targets: Floats) -> int:
+    """How many rows are answered right."""
+    if odds.shape[1] == 1:
+        return int(((_shares(odds) >= LANE) == (targets > 0.5)).sum())
+    return int((odds.argmax(axis=1) == targets.argmax(axis=1)).sum())
 
 
 def _share(head: Head, authored: Sequence[corpus.Row], odds: Floats, added: Floats) -> float:
