@@ -101,16 +101,14 @@ class Unseen:
         """Which public posts (their texts as ``recipe.same``) the encoder was trained on."""
         return np.isin(np.array([mark(text) for text in texts], np.uint64), self.taught)
 
-    def instead(self, read: Floats, texts: Iterable[str]) -> Floats:
-        """The raw numbers (n, k), with those of posts that were trained on (their texts as ``recipe.same``) replaced."""
+    def recalled(self, texts: Iterable[str]) -> tuple[NDArray[np.bool_], Floats]:
+        """Which posts of ours (m,) were trained on (their texts as ``recipe.same``), and the raw numbers (known, k) of those."""
         marks = np.array([mark(text) for text in texts], np.uint64)
-        if not len(self.posts) or not len(marks):
-            return read
+        if not len(self.posts):
+            return np.zeros(len(marks), np.bool_), np.zeros((0, self.scores.shape[1]), np.float32)
         places = np.minimum(np.searchsorted(self.posts, marks), len(self.posts) - 1)
-        known = self.posts[places] == marks
-        found = read.copy()
-        found[known] = self.scores[places[known]]
-        return found
+        known: NDArray[np.bool_] = self.posts[places] == marks
+        return known, self.scores[places[known]].astype(np.float32)
 
 
 def mark(text: str) -> int:

@@ -34,23 +34,32 @@ def scores(found: Encoder, texts: Sequence[str], progress: Progress) -> Floats:
 
     Posts that the encoder was trained on get the numbers of one that was not (see ``encoder.Unseen``).
     """
+    known, recalled = found.unseen.recalled(map(same, texts))
+    read = np.zeros((len(texts), encoder.OUTPUTS))
+    read[known] = recalled
+    new = np.flatnonzero(~known).tolist()
+    read[new] = _asked(found, [texts[number] for number in new], progress)
+    return read
+
+
+def _asked(found: Encoder, texts: Sequence[str], progress: Progress) -> NDArray[np.float32]:
     key = hashlib.sha256(found.graph)
     key.update("\0".join(map(encoder.plain, texts)).encode("utf-8", "surrogatepass"))
     kept = cache_folder() / f"scores-{key.hexdigest()[:32]}.npy"
     if kept.is_file():
         read: NDArray[np.float32] = np.load(kept, allow_pickle=False)
-    else:
-        read = np.zeros((len(texts), encoder.OUTPUTS), np.float32)
-        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
-        for start in range(0, len(order), STEP):
-            chosen = order[start : start + STEP]
-            read[chosen] = found.scores([texts[number] for number in chosen])
-            progress("meanings", min(1.0, (start + STEP) / len(order)))
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(f".{os.getpid()}.npy")
-        np.save(partial, read)
-        partial.replace(kept)
-    return found.unseen.instead(read, map(same, texts)).astype(np.float64)
+        return read
+    read = np.zeros((len(texts), encoder.OUTPUTS), np.float32)
+    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+    for start in range(0, len(order), STEP):
+        chosen = order[start : start + STEP]
+        read[chosen] = found.scores([texts[number] for number in chosen])
+        progress("meanings", min(1.0, (start + STEP) / len(order)))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    partial = kept.with_suffix(f".{os.getpid()}.npy")
+    np.save(partial, read)
+    partial.replace(kept)
+    return read
 
 
 @dataclass(frozen=True, slots=True)

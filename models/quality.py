@@ -67,13 +67,18 @@ def _language(name: str) -> str:
     return name[-2:] if name[-3] == "_" else "en"
 
 
-def vader(texts: Sequence[str]) -> NDArray[np.intp]:
-    """VADER's sentiment of each text."""
+def moods(texts: Sequence[str]) -> NDArray[np.float64]:
+    """VADER's mood of each text, -1 to 1."""
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer  # noqa: PLC0415 - a second of start-up
 
     analyser = SentimentIntensityAnalyzer()
-    moods = np.array([analyser.polarity_scores(text)["compound"] for text in texts])
-    found: NDArray[np.intp] = np.where(moods <= -_VADER_NEUTRAL, 0, np.where(moods >= _VADER_NEUTRAL, 2, 1))
+    return np.array([analyser.polarity_scores(text)["compound"] for text in texts], np.float64)
+
+
+def vader(texts: Sequence[str]) -> NDArray[np.intp]:
+    """VADER's sentiment of each text."""
+    felt = moods(texts)
+    found: NDArray[np.intp] = np.where(felt <= -_VADER_NEUTRAL, 0, np.where(felt >= _VADER_NEUTRAL, 2, 1))
     return found
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline.config import Config
-from pipeline.domain import ChainRun, Incident, Notice, ScoredMention
+from pipeline.domain import ChainRun, Incident, Notice, Part, ScoredMention
+from pipeline.errors import ConfigError
 from pipeline.escalate import WHOLE_LOG, Alarm, Delivered, chain_notices, deliver, notices_for, reasons_for
-from pipeline.escalation.chains import asks_since, chosen, current, to_start
+from pipeline.escalation.audit import Finding, audit
+from pipeline.escalation.chains import DRILL, asks_since, chosen, current, run_of, snapshot, to_start
 from pipeline.escalation.links import Links
 from pipeline.escalation.silence import WATCH, silence_notices, silences
 from pipeline.ports import Notifier, Store
@@ -119,3 +121,52 @@ def _posts(incident: Incident, store: Store) -> Sequence[ScoredMention]:
 def _linker(telling: Telling) -> Callable[[Notice], str | None]:
     links = telling.links
     return (lambda _: None) if links is None else lambda notice: links().of(notice)
+
+
+# --- drills and audits ----------------------------------------------------------------------------------------------
+
+
+def start_drill(
+    *, store: Store, config: Config, brand: str, severity: int, chain: str | None, who: str, now: datetime
+) -> Incident:
+    """Open an incident that is none; the next run of ``watch`` tells people of it as in earnest, each message marked.
+
+    It runs along ``chain``, or the one that an incident of its brand and severity takes. Raises ``ConfigError`` for an
+    unknown chain, and ``Conflict`` while another drill of the brand goes on.
+    """
+    settings = next((each for each in config.chain if each.name == chain), None)
+    if chain is not None and settings is None:
+        known = ", ".join(each.name for each in config.chain) or "none"
+        raise ConfigError(f"there is no chain {chain!r}; known: {known}")
+    incident = Incident(
+        id=f"drill-{now:%Y%m%dT%H%M%S}",
+        brand=brand,
+        cause=DRILL,
+        title=f"drill by {who}",
+        rule="a drill",
+        severity=severity,
+        parts=(Part(name="drill", value=severity, because=f"chosen by {who}"),),
+        opened_at=now,
+        last_at=now,
+        mentions=(),
+        posts=0,
+        people=0,
+    )
+    saved = store.save_incident(incident)
+    settings = settings or chosen(config, incident)
+    if settings is not None:
+        store.start_chain(run_of(snapshot(settings, config, brand), incident, now=now))
+    return saved
+
+
+def audited(incident: Incident, *, store: Store, now: datetime) -> list[tuple[ChainRun, list[Finding]]]:
+    """Each chain of an incident, oldest first, with what became of everything it owed."""
+    runs = store.chain_runs([incident.id]).get(incident.id, [])
+    events, told = store.events(incident.id), store.notices(incident.id, limit=WHOLE_LOG)
+    found = []
+    for place, run in enumerate(runs):
+        followed_at = runs[place + 1].started_at if place + 1 < len(runs) else None
+        since = run.started_at if place else None
+        findings = audit(run, incident, events=events, told=told, now=now, since=since, followed_at=followed_at)
+        found.append((run, findings))
+    return found

@@ -138,8 +138,11 @@ class Judged:
     def priced(self) -> tuple[Floats, Floats]:
         """What waiting truly costs of each item by its labels, and 1 where it has the labels that say so."""
         known = self.known["category"] * self.known["urgency"] * self.known["crisis"]
-        truth = {head: np.eye(len(LABELS[head]))[np.maximum(self.labels[head], 0)] for head in ("category", "urgency")}
-        return waiting_cost({**truth, "crisis": self.crises[:, None].astype(np.float64)}), known
+        truth: dict[Head, Floats] = {
+            head: np.eye(len(LABELS[head]))[np.maximum(self.labels[head], 0)] for head in _PRICED
+        }
+        truth["crisis"] = self.crises[:, None].astype(np.float64)
+        return waiting_cost(truth), known
 
     def confusion(self, head: Head, weight: Floats) -> Floats:
         """Labels down, answers across."""

@@ -52,6 +52,15 @@ class Items:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def chosen(self, places: Sequence[int]) -> Items:
+        """Some of the items, in the order of ``places``."""
+        at = list(places)
+        named = {
+            name: tuple(getattr(self, name)[place] for place in at) for name in ("ids", "texts", "languages", "sources")
+        }
+        labels = {head: label[at] for head, label in self.labels.items()}
+        return replace(self, **named, labels=labels, natural=self.natural[at], seen=self.seen[at])
+
     def marked(self, keys: frozenset[str]) -> Items:
         """The same items, those marked as seen whose text a training had (``recipe.same``)."""
         return replace(self, seen=np.array([same(text) in keys for text in self.texts], np.bool_))

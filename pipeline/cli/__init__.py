@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import typer
 
-from pipeline.cli import actions, checks, doctor, listening, running, scoring, store, tickets
+from pipeline.cli import actions, alarms, checks, doctor, evaluating, listening, running, scoring, store, tickets
 from pipeline.cli.frame import ConfigOption, Frame, prepare_streams
 
 COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
@@ -24,6 +24,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "coverage": listening.coverage,
         "incidents": listening.incidents,
         "notices": listening.notices,
+        "chains": alarms.chains,
     },
     "Act": {
         "claim": actions.claim,
@@ -32,11 +33,15 @@ COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "resolve": actions.resolve,
         "reopen": actions.reopen,
         "undo": actions.undo,
+        "ack": alarms.acknowledge,
+        "hand-over": alarms.hand_over,
     },
-    "Models": {"score": scoring.score, "train": running.train},
+    "Models": {"score": scoring.score, "train": running.train, "evaluate": evaluating.evaluate},
     "Keep well": {
         "check": checks.check,
         "doctor": doctor.doctor,
+        "channels": alarms.channels,
+        "drill": alarms.drill,
         "store": store.group,
         "version": running.version,
     },

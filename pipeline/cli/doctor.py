@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ import typer
 
 from pipeline.cli.checks import Finding, Verdict, looked_at, report, store_findings
 from pipeline.cli.frame import FAILED, ConfigOption, JsonOption, config_of
+from pipeline.errors import TocsinError
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -48,6 +49,7 @@ def _findings(config: Config) -> Iterator[Finding]:
     yield _clock(app.now())
     yield _disk(config.home)
     yield from store_findings(config)
+    yield from _telling(config, app.now())
     yield _landing(config)
     yield looked_at("model", lambda: app.classifier(config.model).version)
     yield _port("pages", config.web.host, config.web.port)
@@ -84,6 +86,28 @@ def _disk(home: Path) -> Finding:
     if free < LEAST_FREE:
         return Finding(Verdict.WRONG, "disk", f"{said}; free some space, or set TOCSIN_HOME to another disk")
     return Finding(Verdict.OK, "disk", said)
+
+
+def _telling(config: Config, now: datetime) -> Iterator[Finding]:
+    """Whether people would be told: channels that refuse, and when ``watch`` last ran."""
+    from pipeline import app
+    from pipeline.escalation.silence import WATCH
+
+    try:
+        store = app.store_of(config)
+        outages, watched = store.outages(), store.pulses().get(WATCH)
+        store.close()
+    except TocsinError:  # the store's own finding says what is wrong
+        return
+    for outage in outages:
+        advice = f"{outage.error}; put it right, then `tocsin channels enable {outage.id}`"
+        yield Finding(Verdict.WRONG, f"channel {outage.id}", advice)
+    if not outages:
+        yield Finding(Verdict.OK, "channels", "none refuses")
+    if watched is not None and now - watched > timedelta(minutes=config.silence.watch_minutes):
+        yield Finding(
+            Verdict.NOTE, "watch", f"last ran {watched:%Y-%m-%d %H:%M} UTC; nobody is told of anything while it rests"
+        )
 
 
 def _landing(config: Config) -> Finding:

@@ -92,6 +92,7 @@ from pipeline.domain.work import (
 
 __all__ = [
     "ANSWERS",
+    "MOST_COUNTED",
     "NO",
     "QUARTER",
     "QUEUE_PATIENCE_MINUTES",
@@ -111,6 +112,7 @@ __all__ = [
     "Event",
     "EventKind",
     "Excerpt",
+    "Facets",
     "Filters",
     "Gap",
     "Head",

@@ -123,7 +123,10 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Which tickets or mentions a person looks at; ``None`` means all."""
+    """Which tickets or mentions a person looks at; ``None`` means all.
+
+    ``holder`` and ``free`` are of tickets, what stands below them is of mentions: posted from ``since`` on, before ``until``.
+    """
 
     brand: str | None = None
     source: str | None = None
@@ -131,6 +134,10 @@ class Filters:
     category: Category | None = None
     holder: str | None = None
     free: bool = False
+    sentiment: Sentiment | None = None
+    urgency: Urgency | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

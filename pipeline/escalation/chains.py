@@ -240,7 +240,7 @@ def due(
     for telling in newest.values():
         if len(acknowledged) >= run.chain.steps[telling.step].needs:
             continue
-        reason = _reason(telling, incident)
+        reason = reason_of(telling, incident)
         for recipient in recipients(run.chain, telling):
             call = Call(telling=telling, recipient=recipient, reason=reason)
             spared = recipient.person in acknowledged or sleeps(run.chain, recipient, incident.severity, now)
@@ -263,7 +263,8 @@ def sleeps(chain: Chain, recipient: Recipient, severity: int, now: datetime) -> 
     return None if person is None else quiet_until(person, now)
 
 
-def _reason(telling: Telling, incident: Incident) -> Reason:
+def reason_of(telling: Telling, incident: Incident) -> Reason:
+    """Why people hear of an incident by a telling."""
     if incident.cause == DRILL:
         return Reason.DRILL
     if telling.time > 0:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
 
 from numpy import float64
 from numpy.typing import NDArray
 
-from pipeline.domain import Excerpt, Filters, ScoredMention
+from pipeline.domain import Excerpt, Facets, Filters, ScoredMention
 
 
 class FloorHit(Protocol):
@@ -121,6 +121,9 @@ class Mentions(Protocol):
 
         An empty text lists all. Raises ``ConfigError`` for a search that holds only exclusions.
         """
+
+    def facets(self, text: str, filters: Filters, *, zone: tzinfo) -> Facets:
+        """How many mentions ``search`` finds and how they spread over what people filter by; days are those of ``zone``."""
 
     def author_history(self, author_id: str, *, limit: int = 20) -> list[ScoredMention]:
         """What this author wrote before, newest first."""

@@ -81,9 +81,9 @@ def test_posts_it_was_trained_on_get_the_numbers_of_one_that_had_not_seen_them()
     marks = np.array(sorted(encoder.mark(same(text)) for text in ("seen one", "seen two")), np.uint64)
     unseen = encoder.Unseen(marks, np.array([[1.0], [2.0]], np.float16), marks[:1])
     texts = ["Seen one!", "new", "seen two"]
-    found = unseen.instead(np.zeros((3, 1), np.float32), map(same, texts))[:, 0]
-    assert sorted(found.tolist()) == [0.0, 1.0, 2.0]
-    assert found[1] == 0
+    known, numbers = unseen.recalled(map(same, texts))
+    assert known.tolist() == [True, False, True]
+    assert sorted(numbers[:, 0].tolist()) == [1.0, 2.0]
     assert unseen.knows(map(same, texts)).sum() == 1
 
 

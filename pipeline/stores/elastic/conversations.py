@@ -10,7 +10,7 @@ from itertools import chain
 from pipeline.domain import Category, Excerpt, ScoredMention
 from pipeline.errors import NotFound, StoreUnavailable
 from pipeline.stores.elastic.connection import WINDOW, Connection
-from pipeline.stores.elastic.documents import MICROSECOND, mention_document, scored_mention, stamp
+from pipeline.stores.elastic.documents import mention_document, scored_mention, stamp
 from pipeline.stores.elastic.events import History
 from pipeline.stores.elastic.indices import month_of
 from pipeline.stores.elastic.mentions import (
@@ -23,7 +23,7 @@ from pipeline.stores.elastic.mentions import (
     with_ids,
 )
 from pipeline.stores.elastic.tickets import TRIES, move_ticket
-from pipeline.stores.elastic.wire import Document, Found, Write, found_of, key, portions
+from pipeline.stores.elastic.wire import MICROSECOND, Document, Found, Write, found_of, key, portions
 
 _OWN: Document = {"term": {"own": True}}
 _NOT_OWN: Document = {"term": {"own": False}}

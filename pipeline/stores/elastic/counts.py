@@ -22,9 +22,9 @@ from pipeline.domain import (
     Urgency,
 )
 from pipeline.stores.elastic.connection import Connection
-from pipeline.stores.elastic.documents import MICROSECOND, moment, scored_mention, stamp
+from pipeline.stores.elastic.documents import moment, scored_mention, stamp
 from pipeline.stores.elastic.mentions import BUCKETS, NEWEST_FIRST, ORIGINAL, groups, with_ids
-from pipeline.stores.elastic.wire import Document
+from pipeline.stores.elastic.wire import MICROSECOND, Document
 
 _NOT_SPAM: Document = {"bool": {"must_not": {"term": {"category": Category.SPAM.value}}}}
 _NOT_OWN: Document = {"term": {"own": False}}

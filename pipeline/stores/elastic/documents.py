@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeline.domain import Lane, Mention, Score, ScoredMention, Ticket
-from pipeline.stores.elastic.wire import Document, key
+from pipeline.stores.elastic.wire import EPOCH, MICROSECOND, Document, key
 from pipeline.stores.elastic.words import bag, line
 from pipeline.tickets import STEP_TIME
 
 Thing = TypeVar("Thing")
 _Convert = Callable[[Any], Any] | None  # ``None``: as it is
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 LARGEST = 2**63 - 1  # of an Elasticsearch ``long``: a hostile counter must not stop its batch
 STEP = STEP_TIME // MICROSECOND
 _BEHIND = (
@@ -37,7 +35,7 @@ def stamp(moment: datetime) -> int:
 
 def moment(stamp: int) -> datetime:
     """The aware UTC time of a stamp."""
-    return EPOCH + timedelta(microseconds=stamp)
+    return EPOCH + stamp * MICROSECOND
 
 
 def encoded(thing: Any) -> Document:

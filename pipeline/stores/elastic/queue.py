@@ -16,7 +16,7 @@ from pipeline.stores.elastic.connection import WINDOW, Connection
 from pipeline.stores.elastic.documents import decoded, scored_mention, stamp
 from pipeline.stores.elastic.mentions import with_ids
 from pipeline.stores.elastic.wire import Document
-from pipeline.stores.elastic.words import chosen
+from pipeline.stores.elastic.words import OF_TICKETS, chosen
 
 _Key = tuple[int, int, str]
 """Cost of waiting (negative, as time; a lane's apart), due_at, id."""
@@ -101,7 +101,7 @@ def _waiting(filters: Filters, now: int) -> list[Document]:
     clauses: list[Document] = [
         {"exists": {"field": "waiting_since"}},
         {"bool": {"must_not": {"exists": {"field": "resolved_at"}}}},
-        *chosen(filters),
+        *chosen(filters, OF_TICKETS),
     ]
     if filters.holder is not None:
         clauses += [{"term": {"claimed_by": filters.holder}}, held]

@@ -6,6 +6,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import islice
 from threading import Lock
@@ -13,6 +14,10 @@ from typing import Any, Literal
 
 Document = dict[str, Any]
 """A document, a query or an answer as Elasticsearch has it; never leaves this package."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+"""What times are counted in."""
 
 BULK_BYTES = 5 << 20  # of one request: large enough to be fast, far below the 100 MB that a node accepts
 BULK_WRITES = 2_000

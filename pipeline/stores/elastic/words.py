@@ -11,17 +11,15 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 from pipeline.domain import Filters
-from pipeline.errors import ConfigError
-from pipeline.stores.elastic.wire import Document
-from pipeline.text import folded, stems, stems_of, words
+from pipeline.search import FACETS, Term, parsed
+from pipeline.stores.elastic.wire import EPOCH, MICROSECOND, Document
+from pipeline.text import folded, stems
 
-_TERM = re.compile(r'(?P<minus>-?)(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
 _TOKEN = re.compile(r"[0-9A-Za-z_\u0080-\U0010ffff]+")
-_TERMS = 64  # more in one search is a paste by mistake
 _PHRASE = 256  # words of one phrase that are looked for: a longer one is a paste too, and queries have a limit
 _LONGEST = 127  # characters of a word, two UTF-16 units each at most: Elasticsearch's whitespace analyser cuts at 255
-FACETS = ("brand", "source", "language", "category")
-"""What people filter mentions and tickets by."""
+OF_TICKETS = ("brand", "source", "language", "category")
+"""What people filter tickets by."""
 
 
 def bag(text: str, language: str) -> list[str]:
@@ -39,38 +37,29 @@ def query(text: str, filters: Filters) -> Document | None:
 
     Raises ``ConfigError`` for a search that holds only exclusions.
     """
-    wanted: list[Document] = []
-    excluded: list[Document] = []
-    for found in list(_TERM.finditer(text.replace("\0", " ")))[:_TERMS]:
-        phrase, word = found["phrase"], found["word"]
-        term = _phrase(phrase) if phrase is not None else _word(word)
-        if term is not None:
-            (excluded if found["minus"] else wanted).append(term)
-    if text.strip() and not wanted:
-        if excluded:
-            raise ConfigError("this search only excludes; add a word that must be there")
+    looked_for = parsed(text)
+    if looked_for is None:
         return None
-    return {"bool": {"filter": [*wanted, *chosen(filters)], "must_not": excluded}}
+    wanted = [*map(_term, looked_for.wanted), *chosen(filters, FACETS), *_within(filters)]
+    return {"bool": {"filter": wanted, "must_not": [_term(each) for each in looked_for.excluded]}}
 
 
-def chosen(filters: Filters) -> list[Document]:
-    """Filters as queries, but for those on claims."""
-    named = ((name, getattr(filters, name)) for name in FACETS)
+def chosen(filters: Filters, names: Iterable[str]) -> list[Document]:
+    """The filters of these names as queries."""
+    named = ((name, getattr(filters, name)) for name in names)
     return [{"term": {name: str(value)}} for name, value in named if value is not None]
 
 
-def _phrase(phrase: str) -> Document | None:
-    looked_for = " ".join(_tokens(" ".join(words(phrase)[:_PHRASE])))
-    return {"match_phrase": {"folded": looked_for}} if looked_for else None
+def _within(filters: Filters) -> list[Document]:
+    ends = {"gte": filters.since, "lt": filters.until}
+    asked = {sign: (end - EPOCH) // MICROSECOND for sign, end in ends.items() if end is not None}
+    return [{"range": {"posted_at": asked}}] if asked else []
 
 
-def _word(word: str) -> Document | None:
-    """One word in any form; what is several words without a blank ("e-mail") is a phrase."""
-    typed = re.findall(r"\w+", word)
-    if len(typed) != 1:
-        return _phrase(word)
-    forms = {token for stem in stems_of(typed[0]) for form in words(stem) for token in _tokens(form)}
-    return {"terms": {"stems": sorted(forms)}} if forms else None
+def _term(term: Term) -> Document:
+    if term.words:
+        return {"match_phrase": {"folded": " ".join(_tokens(" ".join(term.words[:_PHRASE])))}}
+    return {"terms": {"stems": sorted(token for form in term.forms for token in _tokens(form))}}
 
 
 def _tokens(analysed: str) -> Iterable[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pipeline.stores.sqlite.counts_schema import COUNTS
 from pipeline.stores.sqlite.escalation_schema import ESCALATION
+from pipeline.stores.sqlite.facets_schema import FACETS
 from pipeline.stores.sqlite.labels_schema import LABELS
 
 # A ticket waits while this holds. Partial indexes are used only where a query repeats it word for word; they hold both
@@ -164,5 +165,5 @@ CREATE TABLE changes (count INTEGER NOT NULL) STRICT;
 INSERT INTO changes VALUES (0);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, COUNTS, ESCALATION, LABELS)
+MIGRATIONS: tuple[str, ...] = (_FIRST, COUNTS, ESCALATION, LABELS, FACETS)
 """Step n brings a store of version n to version n + 1."""

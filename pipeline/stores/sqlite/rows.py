@@ -55,7 +55,7 @@ MENTION_COLUMNS = (
     "id", "source", "query", "brand", "author", "handle", "name", "followers", "verified", "text",
     "posted_at", "collected_at", "language", "url", "conversation", "tagged", "own", "likes", "reposts", "replies",
     "probabilities", "rules", "signals", "crisis", "model", "degraded", "category", "critical",
-    "in_reply_to", "repost_of", "fold",
+    "sentiment", "urgency", "in_reply_to", "repost_of", "fold",
 )  # fmt: skip
 TICKET_COLUMNS = (
     "id", "lane", "level", "due_at", "respond_by", "cost", "priority", "why", "parts", "handling_minutes",
@@ -142,7 +142,7 @@ def mention_row(item: ScoredMention) -> Row:
         _whole(mention.likes), _whole(mention.reposts), _whole(mention.replies),
         _probabilities(score), _rules_json(score.rules), _signals_json(score.signals), score.crisis, score.model,
         int(score.degraded), score.category_label.value, 1 if any(hit.grave for hit in score.rules) else 0,
-        mention.in_reply_to, mention.repost_of, mention.fold,
+        score.sentiment_label.value, score.urgency_label.value, mention.in_reply_to, mention.repost_of, mention.fold,
     )  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def scored_mention(row: Row) -> ScoredMention:
     """The mention of a row in the order of ``MENTION_COLUMNS``."""
     (id_, source, query, brand, author, handle, name, followers, verified, text, posted_at, collected_at, language,
      url, conversation, tagged, own, likes, reposts, replies, probabilities, rules, signals, crisis, model, degraded,
-     _, _, in_reply_to, repost_of, fold) = row  # fmt: skip
+     *_, in_reply_to, repost_of, fold) = row  # fmt: skip
     mention = Mention(
         id=id_, source=source, query=query, brand=brand,
         author=Author(id=author, handle=handle, name=name, followers=followers, verified=bool(verified)),

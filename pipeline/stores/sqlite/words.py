@@ -1,28 +1,18 @@
 """Search by words, phrases and exclusions over text that ``pipeline.text`` has analysed."""
 
-# ruff: noqa: S608 - SQL is put together from our own column lists, values are always parameters
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections import Counter
+from datetime import tzinfo
 from functools import lru_cache
 
-from pipeline.domain import Filters, ScoredMention
-from pipeline.errors import ConfigError
+from pipeline.domain import MOST_COUNTED, QUARTER, Facets, Filters, ScoredMention
+from pipeline.search import FACETS, Search, Term, counted, parsed
 from pipeline.stores.sqlite.database import Database
-from pipeline.stores.sqlite.rows import MENTION_COLUMNS, columns, scored_mention, text_of
-from pipeline.text import fold, folded, stems, stems_of, words
+from pipeline.stores.sqlite.rows import MENTION_COLUMNS, MICROSECOND, NUMBERS, columns, scored_mention, stamp, text_of
+from pipeline.text import fold, folded, stems
 
-_TERM = re.compile(r'(?P<minus>-?)(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
-_TERMS = 64  # more in one search is a paste by mistake; FTS5's parser has a depth limit
-_FACETS = ("brand", "source", "language", "category")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Terms:
-    wanted: tuple[str, ...]
-    excluded: tuple[str, ...]
-
+_QUARTER = QUARTER // MICROSECOND
 
 INSERT_WORDS = "INSERT INTO words (rowid, folded, stems, facets) VALUES (?, ?, ?, ?)"
 """Rows must come in the order of their numbers: FTS5 flushes at each that does not."""
@@ -41,12 +31,19 @@ def analysed(item: ScoredMention) -> Words:
     return (
         plain if plain.isascii() else folded(mention.text),  # the tokenizer splits ASCII where ``folded`` does
         stems(mention.text, mention.language),
-        _facets(mention.brand, mention.source, mention.language, item.score.category_label.value),
+        _facets(
+            mention.brand,
+            mention.source,
+            mention.language,
+            item.score.category_label.value,
+            item.score.sentiment_label.value,
+            item.score.urgency_label.value,
+        ),
     )
 
 
 class SqliteSearch:
-    """``ports.Mentions.search`` in SQLite."""
+    """The part of ``ports.Mentions`` that searches, in SQLite."""
 
     _database: Database
 
@@ -55,52 +52,61 @@ class SqliteSearch:
 
         An empty text lists all. Raises ``ConfigError`` for a search that holds only exclusions.
         """
-        terms = _parse(text)
-        if text.strip() and not terms.wanted:
-            if terms.excluded:
-                raise ConfigError("this search only excludes; add a word that must be there")
-            return []  # only punctuation, which is not indexed
-        wanted = [*terms.wanted, *_facet_terms(filters)]
+        looked_for = parsed(text)
+        if looked_for is None:
+            return []
+        found, parameters = _found(looked_for, filters)
         with self._database.read() as connection:
-            if wanted:
-                match = " AND ".join(wanted) + "".join(f" NOT {term}" for term in terms.excluded)
-                rows = connection.execute(
-                    f"SELECT {columns(MENTION_COLUMNS, 'mentions')} FROM words"
-                    " CROSS JOIN mentions ON mentions.number = words.rowid"
-                    " WHERE words MATCH ? ORDER BY words.rowid DESC LIMIT ? OFFSET ?",
-                    (match, limit, offset),
-                )
-            else:
-                rows = connection.execute(
-                    f"SELECT {columns(MENTION_COLUMNS)} FROM mentions ORDER BY number DESC LIMIT ? OFFSET ?",
-                    (limit, offset),
-                )
+            rows = connection.execute(
+                f"SELECT {columns(MENTION_COLUMNS, 'mentions')} {found} LIMIT ? OFFSET ?", (*parameters, limit, offset)
+            )
             return [scored_mention(row) for row in rows]
 
+    def facets(self, text: str, filters: Filters, *, zone: tzinfo) -> Facets:
+        """How many mentions ``search`` finds and how they spread over what people filter by; days are those of ``zone``."""
+        looked_for = parsed(text)
+        if looked_for is None:
+            return Facets()
+        found, parameters = _found(looked_for, filters)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT {columns(FACETS, 'mentions')}, mentions.number {found} LIMIT ?",
+                (*parameters, MOST_COUNTED + 1),
+            ).fetchall()
+        *values, numbers = zip(*rows[:MOST_COUNTED], strict=True) if rows else ((),) * (len(FACETS) + 1)
+        quarters = Counter(number // NUMBERS // _QUARTER for number in numbers)
+        return counted(len(rows), dict(zip(FACETS, map(Counter, values), strict=True)), quarters, zone)
 
-def _parse(text: str) -> _Terms:
-    """The search as FTS5 terms. Only words and quotes of ours reach FTS5, so no syntax of its own can be typed."""
-    wanted: list[str] = []
-    excluded: list[str] = []
-    for found in list(_TERM.finditer(text.replace("\0", " ")))[:_TERMS]:
-        phrase, word = found["phrase"], found["word"]
-        term = _phrase_term(phrase) if phrase is not None else _word_term(word)
-        if term:
-            (excluded if found["minus"] else wanted).append(term)
-    return _Terms(wanted=tuple(wanted), excluded=tuple(excluded))
+
+def _found(looked_for: Search, filters: Filters) -> tuple[str, tuple[object, ...]]:
+    """What a search finds, newest first, as the end of a statement and its parameters.
+
+    Filters are terms of the same search: the rarest term decides how much is read. Claims are the tickets' matter.
+    """
+    within, ends = _within(filters)
+    wanted = [*map(_term, looked_for.wanted), *_facet_terms(filters)]
+    if not wanted:
+        return f"FROM mentions WHERE {within.format('number')} ORDER BY number DESC", ends
+    match = " AND ".join(wanted) + "".join(f" NOT {_term(each)}" for each in looked_for.excluded)
+    return (
+        "FROM words CROSS JOIN mentions ON mentions.number = words.rowid"
+        f" WHERE words MATCH ? AND {within.format('words.rowid')} ORDER BY words.rowid DESC",
+        (match, *ends),
+    )
 
 
-def _phrase_term(phrase: str) -> str:
-    return f'{{folded}} : "{" ".join(words(phrase))}"' if words(phrase) else ""
+def _within(filters: Filters) -> tuple[str, tuple[int, ...]]:
+    """The interval of posting as numbers of mentions."""
+    ends = {">=": filters.since, "<": filters.until}
+    asked = {sign: stamp(end) * NUMBERS for sign, end in ends.items() if end is not None}
+    return " AND ".join(["true", *(f"{{0}} {sign} ?" for sign in asked)]), tuple(asked.values())
 
 
-def _word_term(word: str) -> str:
-    """One word in any form; what is several words without a blank ("e-mail") is a phrase."""
-    typed = re.findall(r"\w+", word)
-    if len(typed) != 1:
-        return _phrase_term(word)
-    forms = sorted({form for stem in stems_of(typed[0]) for form in words(stem)})
-    return f"({{stems}} : ({' OR '.join(f'{chr(34)}{form}{chr(34)}' for form in forms)}))" if forms else ""
+def _term(term: Term) -> str:
+    """One term as FTS5 has it. Only words and quotes of ours reach FTS5, so no syntax of its own can be typed."""
+    if term.words:
+        return f'{{folded}} : "{" ".join(term.words)}"'
+    return f"({{stems}} : ({' OR '.join(f'{chr(34)}{form}{chr(34)}' for form in sorted(term.forms))}))"
 
 
 @lru_cache(maxsize=10_000)
@@ -110,10 +116,9 @@ def _facet(name: str, value: str) -> str:
 
 @lru_cache(maxsize=10_000)
 def _facets(*values: str) -> str:
-    return " ".join(map(_facet, _FACETS, values))
+    return " ".join(map(_facet, FACETS, values))
 
 
 def _facet_terms(filters: Filters) -> list[str]:
-    """Filters as terms of the same search: the rarest term decides how much is read. Claims are the tickets' matter."""
-    named = ((name, getattr(filters, name)) for name in _FACETS)
+    named = ((name, getattr(filters, name)) for name in FACETS)
     return [f'{{facets}} : "{_facet(name, str(value))}"' for name, value in named if value is not None]
