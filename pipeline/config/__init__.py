@@ -86,6 +86,7 @@ class Config(Settings):
     store: str = "sqlite:tocsin.db"
     landing: str = "landing"
     model: Path | None = None
+    models: str = "models"
     fold_days: Annotated[float, Field(gt=0)] = 7.0
     brand: tuple[Brand, ...] = ()
     query: tuple[QuerySettings, ...] = ()
@@ -117,6 +118,7 @@ class Config(Settings):
             ("person", [p.name for p in self.person]),
             ("rota", [r.name for r in self.rota]),
             ("chain", [c.name for c in self.chain]),
+            ("team", [t.name for t in self.team]),
         ):
             for name in names:
                 if names.count(name) > 1:
@@ -127,6 +129,10 @@ class Config(Settings):
             _known("brand", query.brand, [b.name for b in self.brand], f"query {query.name!r}")
             for source in query.sources:
                 _known("source", source, [s.name for s in self.source], f"query {query.name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _people_and_teams_refer(self) -> Config:
         channels = [c.name for c in self.channel]
         for what, name, known, where in check_names(
             self.person, self.rota, self.chain, channels=channels, teams=self.team
@@ -135,6 +141,11 @@ class Config(Settings):
         for chain in self.chain:
             for name in chain.brands:
                 _known("brand", name, [b.name for b in self.brand], f"chain {chain.name!r}")
+        for team in self.team:
+            for name in team.brands:
+                _known("brand", name, [b.name for b in self.brand], f"team {team.name!r}")
+        if len(defaults := [team.name for team in self.team if team.default]) > 1:
+            raise ValueError(f"{' and '.join(defaults)} are both the default team; there can be one")
         for name in self.silence.channels:
             _known("channel", name, channels, "[silence]")
         return self
@@ -221,7 +232,7 @@ def _explain(problem: Any) -> str:
 
 _KINDS: dict[str, type[Settings]] = {
     "replay": ReplaySource, "files": FilesSource, "rss": RssSource, "hackernews": HackerNewsSource, "x": XSource,
-    "console": ConsoleChannel, "webhook": WebhookChannel,
+    "console": ConsoleChannel, "webhook": WebhookChannel, "apprise": AppriseChannel,
 }  # fmt: skip
 
 
@@ -250,6 +261,8 @@ def secrets_needed(config: Config) -> dict[str, str]:
     for channel in config.channel:
         if channel.kind == "webhook":
             needed[f"webhook_{channel.name}"] = f"channel {channel.name!r}"
+        if channel.kind == "apprise":
+            needed[f"apprise_{channel.name}"] = f"channel {channel.name!r}"
     if config.silence.heartbeat:
         needed["heartbeat"] = "the sign of life to another service"
     if config.store.startswith("elasticsearch:https:"):
