@@ -52,7 +52,7 @@ def from_config(config: settings.Config, *, clock: Callable[[], datetime] = now)
         landing=LandingZone(_beneath(config.home, config.landing)),
         sources=_Made({source.name: source for source in config.source}, source_of),
         queries={query.name: query for query in config.queries()},
-        classifier=lambda: models_of(config).classifier(),
+        classifier=lambda: live_classifier(config),
         notifiers=_Made(
             {channel.name: channel for channel in config.channel}, lambda channel: notifier_of(channel, clock)
         ),
@@ -228,6 +228,16 @@ def heartbeat_of(config: settings.Config, clock: Callable[[], datetime]) -> Call
         Heartbeat(settings.secret("heartbeat"), clock, allow_private=config.silence.allow_private)()
 
     return beat
+
+
+def live_classifier(config: settings.Config) -> Classifier:
+    """The version that is live now, loaded once; raises ``ModelRefused``."""
+    own = models_of(config)
+    try:
+        promoted = bool(own.promotions())
+    except ModelRefused:  # the version that is loaded goes on answering, or else it says what is wrong
+        promoted = True
+    return own.classifier() if promoted else classifier(config.model)
 
 
 def models_of(config: settings.Config) -> Models:

@@ -44,17 +44,21 @@ class AppriseChannel(Settings):
     timeout: Annotated[float, Field(gt=0, le=60)] = 20.0
 
 
-ChannelSettings = Annotated[ConsoleChannel | WebhookChannel, Field(discriminator="kind")]
+ChannelSettings = Annotated[ConsoleChannel | WebhookChannel | AppriseChannel, Field(discriminator="kind")]
 
 
 class PersonSettings(Settings):
-    """Somebody who can be told. In the quiet hours only of what has severity 4 or 5; the rest waits until they end."""
+    """Somebody who can be told. In the quiet hours only of what has severity 4 or 5; the rest waits until they end.
+
+    With ``languages``, `tocsin next` gives them tickets in those alone.
+    """
 
     name: Name
     channels: Annotated[tuple[str, ...], Field(min_length=1)]
     timezone: Zone = "UTC"
     quiet_from: TimeOfDay | None = None
     quiet_until: TimeOfDay | None = None
+    languages: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _quiet_hours_begin_and_end(self) -> PersonSettings:
