@@ -155,6 +155,16 @@ def test_an_explanation_can_be_recomputed_from_what_it_prints(heard):
     assert machine["ticket"]["rank"]["cost"] == pytest.approx(total, rel=1e-3)
 
 
+def test_the_facets_of_a_search_are_counts_for_people_and_one_object_for_machines(heard):
+    out = call("search", "brightly", "--facets", "--config", heard).out
+    assert out.startswith("3 mentions")
+    assert re.search(r"category +complaint +\d", out)
+    [found] = call("search", "brightly", "--facets", "--json", "--from", "2024-03-06", "--config", heard).objects
+    assert (found["total"], found["more"], found["day"]) == (3, False, {"2024-03-06": 3})
+    assert call("search", "brightly", "--to", "2024-03-05", "--facets", "--config", heard).out == "0 mentions\n"
+    assert call("search", "brightly", "--from", "spring", "--config", heard).code == 2
+
+
 def test_a_search_finds_words_in_any_form_and_leaves_exclusions_out(heard):
     found = call("search", "brightly -fire", "--json", "--config", heard).objects
     assert {item["mention"]["id"] for item in found} == {"file:1", "file:3"}

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
 from pipeline.cli.frame import ConfigOption, JsonOption, LimitOption, assembled
 from pipeline.cli.render import ago, due, iso, one_line, plain, print_json, print_table, shown
-from pipeline.domain import QUEUE_PATIENCE_MINUTES, QUEUE_STEP, Category, Filters, Lane, Status
+from pipeline.domain import QUEUE_PATIENCE_MINUTES, QUEUE_STEP, Category, Filters, Lane, Sentiment, Status, Urgency
 from pipeline.errors import NotFound
+from pipeline.search import FACETS
 from pipeline.wording import counted
 
 if TYPE_CHECKING:
-    from pipeline.domain import QueueItem, Rank, Score, ScoredMention, Ticket
+    from pipeline.domain import Facets, QueueItem, Rank, Score, ScoredMention, Ticket
     from pipeline.ports import Store
 
 BrandOption = Annotated[str | None, typer.Option("--brand", help="Only this brand.")]
 SourceOption = Annotated[str | None, typer.Option("--source", help="Only this source.")]
 LanguageOption = Annotated[str | None, typer.Option("--language", help="Only this language (ISO code).")]
 CategoryOption = Annotated[Category | None, typer.Option("--category", help="Only this category.")]
+SentimentOption = Annotated[Sentiment | None, typer.Option("--sentiment", help="Only this sentiment.")]
+UrgencyOption = Annotated[Urgency | None, typer.Option("--urgency", help="Only this urgency.")]
+FirstOption = Annotated[
+    datetime | None, typer.Option("--from", metavar="DAY", formats=["%Y-%m-%d"], help="Posted on this day or later.")
+]
+LastOption = Annotated[
+    datetime | None, typer.Option("--to", metavar="DAY", formats=["%Y-%m-%d"], help="Posted on this day or before.")
+]
 HolderOption = Annotated[
     str | None, typer.Option("--holder", metavar="NAME", help="Only what this person has claimed.")
 ]
@@ -281,6 +292,13 @@ def search(
     source: SourceOption = None,
     language: LanguageOption = None,
     category: CategoryOption = None,
+    sentiment: SentimentOption = None,
+    urgency: UrgencyOption = None,
+    first: FirstOption = None,
+    last: LastOption = None,
+    counts: Annotated[
+        bool, typer.Option("--facets", help="How many, and how they spread, instead of the posts.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -292,9 +310,18 @@ def search(
     Examples:
       tocsin search 'charged "three times" -refund'
       tocsin search --brand Lumiva --language tr kaşıntı
+      tocsin search refund --from 2026-11-01 --facets
     """
     tocsin = assembled(ctx, config)
-    filters = Filters(brand=brand, source=source, language=language, category=category)
+    zone = ZoneInfo(tocsin.config.hours.timezone)
+    filters = Filters(
+        brand=brand, source=source, language=language, category=category, sentiment=sentiment, urgency=urgency,
+        since=first.replace(tzinfo=zone).astimezone(UTC) if first else None,
+        until=(last + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC) if last else None,
+    )  # fmt: skip
+    if counts:
+        _print_facets(tocsin.store.facets(text, filters, zone=zone), as_json=as_json)
+        return
     found = tocsin.store.search(text, filters, limit=limit)
     if as_json:
         for item in found:
@@ -321,3 +348,22 @@ def search(
         wide=("text",),
         right=("posted",),
     )
+
+
+def _print_facets(found: Facets, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    print(f"{found.total:,}{'+' if found.more else ''} {'mention' if found.total == 1 else 'mentions'}")
+    if found.more:
+        print(f"Counts are of the newest {found.total:,}.")
+    spreads: list[tuple[str, Mapping[str, int] | Mapping[date, int]]] = [
+        (name, getattr(found, name)) for name in (*FACETS, "day")
+    ]
+    rows = [
+        (name if place == 0 else "", str(value), f"{count:,}")
+        for name, counts in spreads
+        for place, (value, count) in enumerate(counts.items())
+    ]
+    if rows:
+        print_table(("facet", "value", "mentions"), rows, right=("mentions",))
