@@ -144,7 +144,7 @@ def test_facets_are_links_with_counts_that_keep_what_is_asked_for_and_lead_back(
     page = ana.get("/mentions?q=broken").text
     assert "<strong>4</strong> mentions" in page
     narrowed = (
-        '<a href="/mentions?q=broken&amp;brand=Lumiva"><span class="value">Lumiva</span> <span class="count">3</span>'
+        '<a href="/mentions?q=broken&amp;brand=Lumiva"><span class="value">Lumiva</span> <span class="many">3</span>'
     )
     assert narrowed in page
     page = ana.get("/mentions?q=broken&brand=Lumiva&language=de").text
@@ -165,7 +165,7 @@ def test_days_narrow_by_the_offices_midnight_and_a_facet_that_finds_nothing_can_
     assert f"day: {today}" in page
     nothing = ana.get("/mentions?urgency=critical").text
     assert "Nothing found" in nothing
-    assert '<span class="value">critical</span> <span class="count">0</span>' in nothing
+    assert '<span class="value">critical</span> <span class="many">0</span>' in nothing
     assert '<a href="/mentions">all<span class="unseen"> of urgency</span></a>' in nothing
 
 
