@@ -29,3 +29,8 @@ class Finding:
     people: int = 0
     whole: int | None = None
     history_days: float = 0.0
+
+    @property
+    def hours(self) -> int:
+        """The hours of its window, the running quarter of an hour taken as whole."""
+        return max(1, round((self.until - self.since).total_seconds() / 3600))
