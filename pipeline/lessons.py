@@ -34,6 +34,7 @@ from pipeline.ports import Models, Store
 from pipeline.prioritise import REPEAT_WINDOW
 from pipeline.respond import somebody
 from pipeline.score import score
+from pipeline.wording import counted
 
 
 def correct(
@@ -233,3 +234,40 @@ def rightness(store: Store, candidate: ModelVersion | None, *, since: datetime) 
             tally, labels=tally.labels + 1, base=tally.base + label.agrees, own=tally.own + right
         )
     return sorted(found.values(), key=lambda tally: (-tally.labels, tally.name))
+
+
+# --- the weekly run ---------------------------------------------------------------------------------------------------
+
+
+def unlearned(store: Store, models: Models) -> int:
+    """How many labels there are since the newest candidate was made."""
+    made = max((each.made_at for each in models.versions() if each.made_at), default=None)
+    return sum(1 for _ in whole_log(store, after=labels_from(made) if made else ""))
+
+
+def hold_to_gate(models: Models, name: str) -> str:
+    """The name of a version that may go live; raises ``GateFailed``."""
+    if failed := refusals(models.version(name)):
+        raise GateFailed(f"{name} is worse than its base: {'; '.join(failed)}; the live model stays")
+    return name
+
+
+def proposal(store: Store, models: Models, name: str, *, config: Config, now: datetime) -> str:
+    """Try a candidate in shadow, and say in a few lines what a person decides about."""
+    version, seen = models.version(name), shadow(store, models, name, config=config, now=now)
+    posts = len({each.mention for each in seen.changes})
+    lines = [f"Of the newest {counted(seen.posts, 'post')} it changes {posts:,}, beside {seen.live}."]
+    if version.trial is not None:
+        lines += [
+            f"{tally.name}: {tally.own} of {counted(tally.labels, 'own label')} right, {tally.base} before."
+            for tally in version.trial.heads
+            if tally.labels
+        ]
+    return "\n\n".join([*lines, f"See {config.web.address}/learn, or `tocsin models compare {name}`."])
+
+
+def approved_by(answer: object) -> str:
+    """Who approved in Airflow, of its own answer; Airflow itself where it names nobody."""
+    user = answer.get("responded_by_user") if isinstance(answer, Mapping) else None
+    name = user.get("name") if isinstance(user, Mapping) else None
+    return f"{name} (Airflow)" if isinstance(name, str) and name else "Airflow"

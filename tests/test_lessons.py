@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
 from pipeline import lessons
 from pipeline.config import Config
-from pipeline.domain import Category, Filters, Head, Label, Labelled, Lane, ModelVersion, Promotion, Shadow, Trial
-from pipeline.errors import ConfigError, GateFailed, ModelRefused, NotFound
+from pipeline.domain import Category, Filters, Head, Label, Lane
+from pipeline.errors import ConfigError, GateFailed, NotFound
 from pipeline.flows import rank_conversations
 from pipeline.index import touched_conversations
 from pipeline.labels import SPAM, corrected, standing
@@ -20,7 +19,7 @@ from pipeline.ports import Store
 from pipeline.prioritise import SPAM_CERTAIN
 from pipeline.stores.sqlite import SqliteStore
 from tests.factories import FIRE, NOW, incident, score, scored
-from tests.fakes import MarkedClassifier
+from tests.versions import VersionsInMemory
 
 ALL = Filters()
 CONFIG = Config()
@@ -142,85 +141,13 @@ def test_a_mention_that_is_not_there_and_a_person_without_a_name_are_refused(sto
 # --- from labels to a live model --------------------------------------------------------------------------------------
 
 
-class Memory:
-    """``ports.Models`` in memory: a training keeps what it was given, a version says what it is told to."""
-
-    def __init__(self, failures: tuple[str, ...] = ()) -> None:
-        self.failures = failures
-        self.made = [ModelVersion(name="starter")]
-        self.log: list[Promotion] = []
-        self.shadows: dict[str, Shadow] = {}
-        self.taught: list[Labelled] = []
-        self.anchors: list[tuple[str, str]] = []
-
-    def versions(self) -> list[ModelVersion]:
-        return self.made
-
-    def version(self, name: str) -> ModelVersion:
-        for each in self.made:
-            if each.name == name:
-                return each
-        raise ModelRefused(f"no model {name!r}")
-
-    def live(self) -> str:
-        return self.log[-1].version if self.log else "starter"
-
-    def previous(self) -> str | None:
-        names = ["starter", *(each.version for each in self.log)]
-        return next((name for name in reversed(names) if name != self.live()), None)
-
-    def promotions(self) -> Sequence[Promotion]:
-        return self.log
-
-    def promote(self, name: str, *, who: str, why: str, at: datetime, override: str = "") -> Promotion:
-        self.log.append(Promotion(version=name, who=who, why=why, at=at, override=override))
-        return self.log[-1]
-
-    def load(self, name: str) -> Any:
-        classifier = MarkedClassifier()
-        if name != "starter":  # it takes a question for a shout
-            classifier.explain = lambda texts, languages: [[] for _ in texts]
-            classify = classifier.classify
-            classifier.classify = lambda texts, languages: classify(
-                [text.replace("?", "!!!") for text in texts], languages
-            )
-        return classifier
-
-    def classifier(self) -> Any:
-        return self.load(self.live())
-
-    def train(
-        self, labelled: Sequence[Labelled], anchors: Sequence[tuple[str, str]], *, name: str, at: datetime,
-        progress: Callable[[str, float], None],
-    ) -> ModelVersion:  # fmt: skip
-        self.taught, self.anchors = list(labelled), list(anchors)
-        answers = {each.mention: {str(head): value for head, value in each.answers.items()} for each in labelled}
-        trial = Trial(
-            posts=len(labelled),
-            anchors=len(anchors),
-            heads=(),
-            languages=(),
-            kept=(),
-            answers=answers,
-            failures=self.failures,
-        )
-        self.made.append(ModelVersion(name=name, base="starter", made_at=at, trial=trial))
-        return self.made[-1]
-
-    def keep_shadow(self, shadow: Shadow) -> None:
-        self.shadows[shadow.candidate] = shadow
-
-    def shadow(self, name: str) -> Shadow | None:
-        return self.shadows.get(name)
-
-
 def test_a_training_reads_what_stands_and_is_anchored_by_the_rest(store: Store) -> None:
     correct(store, "x:1", category="complaint", urgency="high")
     correct(store, "x:1", urgency=None)
     correct(store, "x:2", sentiment="neutral")
     correct(store, "x:2", sentiment=None)
     store.add_labels([replace(store.labels()[0], id="z", mention="x:forgotten")])
-    models = Memory()
+    models = VersionsInMemory()
     made = lessons.train_own(store, models, now=LATER)
     assert made.name == "own-20261125T100500"
     (taught,) = models.taught
@@ -235,7 +162,7 @@ def test_a_training_reads_what_stands_and_is_anchored_by_the_rest(store: Store) 
 def test_a_candidate_is_tried_on_live_posts_and_changes_nothing(store: Store) -> None:
     store.add_mentions([scored("7", "is it open?", handle="dee")], {})
     before = queue(store)
-    models = Memory()
+    models = VersionsInMemory()
     made = lessons.train_own(store, models, now=LATER)
     found = lessons.shadow(store, models, made.name, config=CONFIG, now=LATER)
     assert (found.live, found.candidate, found.posts) == ("starter", made.name, 4)
@@ -245,7 +172,7 @@ def test_a_candidate_is_tried_on_live_posts_and_changes_nothing(store: Store) ->
 
 
 def test_a_candidate_that_is_worse_needs_a_reason_that_is_kept(store: Store) -> None:
-    models = Memory(failures=("crisis in tr: forgets the authored corpus",))
+    models = VersionsInMemory(failures=("crisis in tr: forgets the authored corpus",))
     made = lessons.train_own(store, models, now=LATER)
     with pytest.raises(GateFailed, match="crisis in tr"):
         lessons.promote(models, made.name, who="Ana", why="try", now=LATER)
@@ -255,7 +182,7 @@ def test_a_candidate_that_is_worse_needs_a_reason_that_is_kept(store: Store) -> 
 
 
 def test_going_back_makes_the_version_before_live_again(store: Store) -> None:
-    models = Memory()
+    models = VersionsInMemory()
     with pytest.raises(ConfigError, match="nothing to go back to"):
         lessons.roll_back(models, who="Ana", why="", now=LATER)
     made = lessons.train_own(store, models, now=LATER)
@@ -267,7 +194,7 @@ def test_going_back_makes_the_version_before_live_again(store: Store) -> None:
 
 def test_rightness_counts_the_newest_labels_by_language_and_both_models_on_the_same_posts(store: Store) -> None:
     correct(store, "x:1", category="complaint", sentiment="negative")
-    models = Memory()
+    models = VersionsInMemory()
     made = lessons.train_own(store, models, now=LATER)
     correct(store, "x:2", category="complaint")
     month = NOW - timedelta(days=30)
