@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -33,6 +33,8 @@ LATELY = 200
 """Incidents that are asked for, newest first, to know which hours teach nothing and what comes back."""
 HEALTHY = timedelta(minutes=30)
 """A source whose last success is older may be silent because nobody listens."""
+COURSE = 72
+"""Hours of a series that are drawn: the days before show what is usual."""
 SPREADS = timedelta(hours=3)
 """How long a conversation may take to be one that spreads."""
 SPREAD_RATIO = 2.0
@@ -256,3 +258,31 @@ def _save(store: Store, config: Config, found: Sequence[Incident], *, now: datet
 
 def _at_quarter(quarter: int) -> datetime:
     return datetime.fromtimestamp(quarter * QUARTER.total_seconds(), tz=ZoneInfo("UTC"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hour:
+    """One hour of a series: what was counted, what was expected, and how many posts would have been unlikely."""
+
+    start: datetime
+    posts: int
+    expected: float
+    enough: float
+
+
+def course(store: Store, config: Config, finding: Finding, *, until: datetime, hours: int = COURSE) -> list[Hour]:
+    """The last hours up to ``until`` of the series that a finding is about; empty where it is no longer configured."""
+    kind, name = finding.series.kind, finding.series.name
+    heard = _heard(store, config, kind, store.incidents(limit=LATELY), now=until).get(name)
+    if heard is None:
+        return []
+    series, _ = heard
+    band = series.hourly_band(until, hours, finding.series.measure, rules.allowed(config.detect.sensitivity_days))
+    first = hour_of(until) - len(band) + 1
+    since = _at_quarter(first * 4)
+    buckets = store.counts(kind, since=since, until=until + QUARTER, width=HOUR).get(name, [])
+    posts = counted(buckets, first, len(band), HOUR).of(finding.series.measure)
+    return [
+        Hour(start=since + place * HOUR, posts=int(posts[place]), expected=expected, enough=enough)
+        for place, (expected, enough) in enumerate(band)
+    ]
