@@ -59,7 +59,7 @@ def test_the_queue_stands_in_order_of_cost_with_the_crisis_on_top(heard):
 
 QUEUE_KEYS = [
     "ticket", "mention", "source", "author", "language", "text", "category", "urgency", "sentiment", "crisis",
-    "priority", "lane", "opened_at", "respond_by", "status", "claimed_by", "why",
+    "priority", "lane", "opened_at", "respond_by", "status", "claimed_by", "why", "team",
 ]  # fmt: skip
 
 
@@ -337,3 +337,38 @@ def test_of_a_long_conversation_the_newest_posts_are_shown_and_the_others_counte
     [shown] = call("show", "storm:1", "--json", "--config", config).objects
     assert shown["older"] == 5
     assert len(shown["conversation"]) == 200
+
+
+TEAMS = """
+[[team]]
+name = "safety"
+urgencies = ["critical"]
+members = ["Ana"]
+[[team]]
+name = "desk"
+default = true
+members = ["Ben"]
+"""
+
+
+def test_a_team_takes_the_next_ticket_and_hands_it_on(config, tmp_path):
+    write_posts(tmp_path / "posts.jsonl")
+    config = write_config(tmp_path, more=TEAMS)
+    call("run", "--config", config)
+    [first] = call("queue", "--json", "--team", "safety", "--breached", "--config", config).objects
+    assert (first["ticket"], first["team"]) == ("file:2", "safety")
+    assert "3 waiting" not in call("queue", "--team", "safety", "--config", config).out
+    assert "(100.0% of what waits)" in call("queue", "--breached", "--config", config).out
+    [taken] = call("next", "--as", "Ana", "--json", "--config", config).objects
+    assert (taken["id"], taken["claimed_by"]) == ("file:2", "Ana")
+    nothing = call("next", "--as", "Ana", "--config", config)
+    assert (nothing.code, nothing.err) == (1, "tocsin: nothing that waits is free for Ana; `tocsin queue` shows all of it\n")
+    [given] = call(
+        "assign", "file:2", "--to", "desk", "--note", "no fire", "--as", "Ana", "--json", "--config", config
+    ).objects
+    assert (given["team"], given["claimed_by"]) == ("desk", None)
+    told = call("show", "file:2", "--config", config).out
+    assert "team: desk (a person gave it to this team)" in told
+    assert "Ana assigned: to desk: no fire" in told
+    wrong = call("assign", "file:2", "--to", "dsk", "--as", "Ana", "--config", config)
+    assert (wrong.code, "known: safety, desk, Ana, Ben" in wrong.err) == (2, True)

@@ -17,6 +17,7 @@ from pipeline.cli import (
     checks,
     doctor,
     evaluating,
+    explaining,
     learning,
     listening,
     running,
@@ -31,7 +32,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Look": {
         "queue": tickets.queue,
         "show": tickets.show,
-        "explain": tickets.explain,
+        "explain": explaining.explain,
         "search": tickets.search,
         "coverage": listening.coverage,
         "incidents": listening.incidents,
