@@ -38,6 +38,7 @@ gate: .venv/dev.stamp ## the shipped model, or MODEL=folder, at its floors in fu
 	$(BIN)/python -m models.gate --data $(or $(DATA),../shared/data) $(if $(MODEL),--model $(MODEL) --current models/starter)
 
 bench: .venv/dev.stamp ## throughput, queue and end-to-end times, each beside a named peer
+	@bash tests/elasticsearch.sh
 	$(BIN)/python -m tests.bench
 
 storm: .venv/dev.stamp ## a thousand kill -9 while posts arrive
