@@ -20,6 +20,7 @@ from pipeline.cli import (
     explaining,
     learning,
     listening,
+    replaying,
     running,
     scoring,
     store,
@@ -38,6 +39,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "incidents": listening.incidents,
         "notices": listening.notices,
         "chains": alarms.chains,
+        "replay": replaying.replay,
     },
     "Act": {
         "claim": actions.claim,
