@@ -1,7 +1,7 @@
 """# watch: alarm
 
-`detect` opens, grows and closes incidents; one grave post is enough. `escalate` writes the notices that are due into the
-notification log and delivers them.
+`detect` opens, grows and closes incidents, of single grave posts and of numbers beside what is usual. `escalate` writes the
+notices that are due into the notification log and delivers them.
 
 ## If it is red
 - **detect**: the store cannot be read or written; its log names the file and the next step. Incidents are found from what
