@@ -97,3 +97,9 @@ def test_what_a_training_did_not_measure_is_a_dash(tmp_path: Path) -> None:
     assert calibration.rows == (("all rows", "60", "–", "–", "–", "–"),)
     assert gaps.rows == ()
     assert quality.aims(tmp_path).rows[1] == ("urgent in the first 30 % at least .82", ".400", "–", "not yet")
+
+
+def test_the_quality_page_shows_the_shipped_model() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "quality.md").read_text(encoding="utf-8")
+    for grid in (*quality.held_out(artefact.STARTER), quality.aims(artefact.STARTER)):
+        assert grid.written() in page, f"python -m models.quality --write docs/quality.md was not run: {grid.name}"
