@@ -18,6 +18,7 @@ RUNS = (
         "Elasticsearch: written beside bare helpers.bulk, the queue and search with facets, 100 thousand mentions",
         ["-m", "tests.bench.elastic", "--mentions", "100000", "--tickets", "20000"],
     ),
+    ("queueing: who waits under overload, five orders simulated", ["-m", "tests.bench.queueing"]),
     ("arrival: from the source to the queue, and memory", ["-m", "tests.bench.arrival"]),
 )
 
