@@ -31,6 +31,7 @@ from pipeline.config.telling import (
     ChainSettings,
     ChannelSettings,
     ConsoleChannel,
+    Deadlines,
     OverrideSettings,
     PersonSettings,
     RotaSettings,
@@ -52,6 +53,7 @@ __all__ = [
     "ChannelSettings",
     "Config",
     "ConsoleChannel",
+    "Deadlines",
     "Detect",
     "Elasticsearch",
     "FilesSource",
@@ -107,6 +109,7 @@ class Config(Settings):
     rota: tuple[RotaSettings, ...] = ()
     chain: tuple[ChainSettings, ...] = ()
     silence: Silence = Silence()
+    deadlines: Deadlines = Deadlines()
     schedule: Schedule = Schedule()
     keep: Keep = Keep()
     web: Web = Web()
@@ -150,6 +153,8 @@ class Config(Settings):
                 _known("brand", name, [b.name for b in self.brand], f"chain {chain.name!r}")
         for name in self.silence.channels:
             _known("channel", name, channels, "[silence]")
+        for name in self.deadlines.channels:
+            _known("channel", name, channels, "[deadlines]")
         return self
 
     @model_validator(mode="after")
@@ -251,7 +256,7 @@ _TABLES: dict[str, type[Settings]] = {
     "brand": Brand, "query": QuerySettings, "hours": Hours, "market": Hours, "sla": Sla, "weights": Weights,
     "priority": PriorityTable, "detect": Detect, "campaign": Campaign,
     "team": Team, "schedule": Schedule, "keep": Keep, "web": Web,
-    "person": PersonSettings, "rota": RotaSettings, "chain": ChainSettings, "step": StepSettings, "override": OverrideSettings, "silence": Silence,
+    "person": PersonSettings, "rota": RotaSettings, "chain": ChainSettings, "step": StepSettings, "override": OverrideSettings, "silence": Silence, "deadlines": Deadlines,
     "elasticsearch": Elasticsearch, "P1": Target, "P2": Target, "P3": Target, "P4": Target,
 }  # fmt: skip
 

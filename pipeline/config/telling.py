@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from pipeline.config.base import Minutes, Name, Settings, TimeOfDay, Zone
 from pipeline.config.working import Team
+from pipeline.domain import Priority
 
 Severity = Annotated[int, Field(ge=1, le=5)]
 Wait = Annotated[float, Field(ge=0, le=7 * 24 * 60, allow_inf_nan=False)]
@@ -149,6 +150,15 @@ class Silence(Settings):
     channels: tuple[str, ...] = ()
     heartbeat: bool = False
     allow_private: bool = False
+
+
+class Deadlines(Settings):
+    """Tickets of these priorities that wait until ``soon_minutes`` before their respond-by, and past it, are told to
+    ``channels``, gathered for five minutes; nobody is told where none is named."""
+
+    channels: tuple[str, ...] = ()
+    soon_minutes: Minutes = 15.0
+    priorities: tuple[Priority, ...] = (Priority.P1, Priority.P2)
 
 
 def check_names(
