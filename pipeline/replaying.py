@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from zoneinfo import ZoneInfo
 
@@ -150,4 +150,4 @@ def _labelled(alarm: Alarm, labels: Sequence[Labelled]) -> Alarm:
 
 
 def _start(quarter: int) -> datetime:
-    return datetime.fromtimestamp(quarter * QUARTER.total_seconds(), tz=ZoneInfo("UTC"))
+    return datetime.fromtimestamp(quarter * QUARTER.total_seconds(), UTC)

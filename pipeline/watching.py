@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -257,7 +257,7 @@ def _save(store: Store, config: Config, found: Sequence[Incident], *, now: datet
 
 
 def _at_quarter(quarter: int) -> datetime:
-    return datetime.fromtimestamp(quarter * QUARTER.total_seconds(), tz=ZoneInfo("UTC"))
+    return datetime.fromtimestamp(quarter * QUARTER.total_seconds(), UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from scipy import stats
 
+from pipeline.config import Campaign
 from pipeline.detection import rules
 from pipeline.detection.baseline import HOURS_OF_WEEK, WINDOWS, hour_of, hours_of_week, learn, sums
+from pipeline.detection.campaigns import factors
 from pipeline.detection.tails import count_tail, fewest, share_tail, silence_chance
+from pipeline.detection.words import arithmetic, odds
+from pipeline.domain import Finding, Measure, Series, SeriesKind
+from tests.factories import NOW
 
 WEEKS = 8
 SIZE = WEEKS * HOURS_OF_WEEK
@@ -37,9 +45,13 @@ def day(posts: dict[int, float] | None = None, *, each: float = 0.0) -> np.ndarr
     return quarters
 
 
+unhurried = hypothesis(deadline=None, max_examples=60)  # no test depends on how busy the machine is
+
+
 # --- tails ----------------------------------------------------------------------------------------------------------
 
 
+@unhurried
 @given(st.integers(0, 400), st.floats(0.05, 200), st.floats(0.01, 2))
 def test_the_tail_of_a_count_is_that_of_the_negative_binomial(observed: int, mean: float, stray: float) -> None:
     size = 1 / stray
@@ -48,6 +60,7 @@ def test_the_tail_of_a_count_is_that_of_the_negative_binomial(observed: int, mea
     )
 
 
+@unhurried
 @given(st.integers(1, 60), st.integers(0, 60), st.floats(0.05, 0.95), st.floats(0.01, 0.5))
 def test_the_tail_of_a_share_is_that_of_the_beta_binomial(whole: int, part: int, share: float, alike: float) -> None:
     pool = 1 / alike - 1
@@ -57,6 +70,7 @@ def test_the_tail_of_a_share_is_that_of_the_beta_binomial(whole: int, part: int,
     )
 
 
+@unhurried
 @given(st.floats(0.05, 300), st.floats(0.01, 1), st.floats(1e-8, 0.2))
 def test_the_fewest_unlikely_count_is_unlikely_and_one_less_is_not(mean: float, stray: float, chance: float) -> None:
     enough = fewest(mean, stray, chance)
@@ -250,3 +264,72 @@ def test_sums_run_over_as_many_values_as_there_are() -> None:
 def test_hours_are_counted_alike_on_both_sides_of_1970() -> None:
     assert hour_of(datetime(1970, 1, 1, tzinfo=UTC)) == 0
     assert hour_of(datetime(1970, 1, 1, tzinfo=UTC) - timedelta(minutes=1)) == -1
+
+
+# --- the campaign calendar and words --------------------------------------------------------------------------------
+
+
+def campaign(since: date | datetime, until: date | datetime, factor: float = 3.0, brand: str = "Lumiva") -> Campaign:
+    return Campaign.model_validate({"name": "sale", "brand": brand, "from": since, "to": until, "factor": factor})
+
+
+def test_days_of_a_campaign_begin_and_end_at_midnight_on_the_wall_also_when_clocks_change() -> None:
+    sunday = date(2026, 10, 25)  # 25 hours long in Berlin
+    first = hour_of(datetime(2026, 10, 24, 12, tzinfo=UTC))
+    hours = np.arange(first, first + 48)
+    found = factors([campaign(sunday, sunday)], "Lumiva", hours, BERLIN)
+    assert (found == 3.0).sum() == 25
+    assert found[hours == hour_of(datetime(2026, 10, 24, 22, tzinfo=UTC))] == [3.0]
+
+
+def test_campaigns_that_overlap_multiply_and_those_of_others_do_not_count() -> None:
+    day_of = date(2026, 11, 27)
+    noon = np.array([hour_of(datetime(2026, 11, 27, 12, tzinfo=UTC))])
+    moments = campaign(datetime(2026, 11, 27, 11, tzinfo=UTC), datetime(2026, 11, 27, 13, tzinfo=UTC), 2.0)
+    both = [campaign(day_of, day_of), moments, campaign(day_of, day_of, 9.0, brand="Kestrel")]
+    assert factors(both, "Lumiva", noon, UTC) == [6.0]
+    assert factors([moments], "Lumiva", noon + 1, UTC) == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "said"),
+    [
+        (date(2026, 11, 30), date(2026, 11, 27), "is after"),
+        (date(2026, 11, 27), datetime(2026, 11, 28, tzinfo=UTC), "both days, or both moments"),
+        (datetime(2026, 11, 27), datetime(2026, 11, 28), "needs its zone"),
+    ],
+)
+def test_a_campaign_that_cannot_be_is_refused(since: date, until: date, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        campaign(since, until)
+
+
+def finding(**changes: Any) -> Finding:
+    values: dict[str, Any] = {
+        "rule": "volume/3 h", "cause": "volume", "brand": "Kestrel",
+        "series": Series(kind=SeriesKind.BRAND, name="Kestrel"), "since": NOW - timedelta(hours=2, minutes=50),
+        "until": NOW, "observed": 37, "expected": 4.2, "threshold": 15.0, "once_in_days": 90.0, "people": 31,
+        "history_days": 28.0,
+    }  # fmt: skip
+    return Finding(**values | changes)
+
+
+def test_arithmetic_is_said_with_every_population() -> None:
+    assert arithmetic(finding()) == (
+        "37 posts by 31 people in 3 h; 4.2 expected in these hours (from 28 days), 15 are enough."
+        " By chance less than once in 90 days."
+    )
+    negative = Series(kind=SeriesKind.BRAND, name="Kestrel", measure=Measure.NEGATIVE)
+    assert "37 negative posts by 31 people" in arithmetic(finding(series=negative))
+    assert "31 of 37 posts in 3 h are negative, by 28 people; 8.1 expected" in arithmetic(
+        finding(series=negative, observed=31, whole=37, people=28, expected=8.1)
+    )
+    source = Series(kind=SeriesKind.SOURCE, name="x")
+    assert arithmetic(finding(cause="silence", series=source, observed=0, expected=41.0, threshold=0.0)).startswith(
+        "Nothing from x in 3 h, and collection is healthy; 41 expected in these hours"
+    )
+    assert "at the level of a week before" in arithmetic(finding(cause="slow rise"))
+
+
+def test_no_model_of_some_weeks_speaks_of_centuries() -> None:
+    assert odds(finding(once_in_days=1e8)) == "By chance less than once in ten years"

@@ -211,11 +211,70 @@ def table(outcomes: Mapping[str, Outcome]) -> str:
     return "\n".join(lines)
 
 
+def calibrate(streams: int) -> None:
+    """Print what the constants rest on: independent looks a day, and how often undisturbed streams reach a sum of rises."""
+    rng = np.random.default_rng(3)
+    days = 200
+    print("independent looks a day, by posts a day and chance of one look (gamma noise of days 0.05 and of hours 0.2)")
+    for daily in (6.0, 60.0, 600.0):
+        hour = np.arange(days * DAY) % DAY / 4
+        rate = daily / DAY * (1 + 0.8 * np.sin((hour - 14) / 24 * 2 * np.pi))
+        many = (200 if daily < 100 else 40, days)
+        noise = np.repeat(rng.gamma(20, 1 / 20, many), DAY, axis=1)
+        noise = noise * np.repeat(rng.gamma(5, 1 / 5, (many[0], days * 24)), 4, axis=1)
+        posts = rng.poisson(rate * noise).astype(float)
+        least = np.ones(posts.shape)
+        for window in WINDOWS:
+            mean = sums(rate, 4 * window)
+            seen = np.stack([sums(row, 4 * window) for row in posts])
+            stray = float(np.mean((seen - mean) ** 2 - mean) / np.mean(mean**2))
+            least = np.minimum(least, np.where(seen >= POSTS, tails(seen, mean, stray), 1.0))
+        looks = [f"{_episodes(least < chance) / (many[0] * days) / chance:.0f}" for chance in (1e-3, 1e-4, 1e-5)]
+        print(f"  {daily:g} posts: {' '.join(looks)} at 1e-3, 1e-4, 1e-5")
+    print("days between rises that reach a sum, on undisturbed streams")
+    week = hours_of_week(np.arange(DAYS * 24) + 24 * 4, UTC)
+    for daily in (6.0, 60.0, 600.0):
+        reached = [
+            _rises(generate(7000 + number, daily=daily, days=DAYS, quiet_days=DAYS, injected=False), week)
+            for number in range(streams)
+        ]
+        total = len(reached) * (DAYS - HISTORY - LAG)
+        told = [
+            f"{limit}: {total / max(1, sum(_episodes(each[None] >= limit) for each in reached)):.0f}"
+            for limit in (2, 3, 4, 5)
+        ]
+        print(f"  {daily:g} posts: {', '.join(told)} (of {total} days)")
+    print("limits in use: " + ", ".join(f"{days} days {rules.rise_limit(days):.2f}" for days in (30, 90, 365)))
+
+
+def _rises(stream: Stream, week: NDArray[np.int64]) -> Floats:
+    """The sums of rises at each hour, where a rise could be told at all."""
+    apart = np.zeros(len(stream.posts) // 4, bool)
+    found = []
+    for day in range(HISTORY + LAG, DAYS):
+        baseline = learn_day(stream, stream.posts, week, day - LAG, apart)
+        expected = _rates(baseline, stream, week, day - LAG, day + 1).reshape(-1, 4).sum(1)
+        posts = stream.posts[(day - LAG) * DAY : (day + 1) * DAY].reshape(-1, 4).sum(1)
+        high = sums(posts, 24) >= np.maximum(POSTS, rules.LEAST_RATIO * sums(expected, 24))
+        found.append((rules.rise_sums(posts, expected, baseline.dispersion) * high)[-24:])
+    return np.concatenate(found)
+
+
+def _episodes(over: Flags) -> int:
+    """How many times rows go over, those of one day together."""
+    places = [np.flatnonzero(row) for row in over]
+    return sum(1 + int(np.sum(np.diff(each) > 24)) for each in places if len(each))
+
+
 def main(arguments: list[str]) -> None:
-    """Print the tables; an argument ``streams=N`` sets how many streams a size, ``days=N`` the sensitivity."""
+    """Print the tables; ``streams=N`` sets how many streams a size, ``days=N`` the sensitivity, ``sizes=6,60`` which."""
+    if "--calibrate" in arguments:
+        calibrate(STREAMS)
+        return
     given = dict(each.split("=", 1) for each in arguments if "=" in each)
     streams, sensitivity = int(given.get("streams", STREAMS)), float(given.get("days", 365))
-    for daily in (6.0, 60.0, 600.0):
+    sizes = [float(each) for each in given.get("sizes", "6,60,600").split(",")]
+    for daily in sizes:
         began = time.perf_counter()
         outcomes = run(daily, streams=streams, sensitivity=sensitivity, seed=int(given.get("seed", 0)))
         months = outcomes["Tocsin"].months
