@@ -122,8 +122,8 @@ def test_a_sign_of_life_reaches_another_service(receiver: Receiver) -> None:  # 
 
 
 def test_a_sign_of_life_that_is_not_taken_stops_nothing_and_shows_no_address(
-    receiver: Receiver,
-    caplog: pytest.LogCaptureFixture,  # noqa: F811
+    receiver: Receiver,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     receiver.status = 404
     with caplog.at_level(logging.WARNING):
