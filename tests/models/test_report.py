@@ -332,6 +332,7 @@ def test_the_page_opens_from_a_file_without_a_network(tmp_path: Path, scheme: st
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_context(color_scheme=scheme, offline=True).new_page()
+        page.set_default_timeout(120_000)  # four megabytes of script, on a machine that may be busy
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
