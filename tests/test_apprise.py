@@ -15,10 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from pydantic import SecretStr
 
-from pipeline.config import AppriseChannel
-from pipeline.errors import ChannelRefused, ChannelUnavailable
+from pipeline import app
+from pipeline.config import AppriseChannel, parse, secrets_needed
+from pipeline.errors import ChannelRefused, ChannelUnavailable, SecretMissing
 from pipeline.notifiers.apprise import AppriseNotifier
 from tests.contracts.store.made import notice
+from tests.factories import NOW
 
 KEY = "T0PS3CRET"
 NOTICE = notice(
@@ -230,3 +232,14 @@ def test_mail_is_a_channel_too() -> None:
     server.join(timeout=20)
     assert b"to: ana@example.com" in server.letter.lower()
     assert b"it burns" in server.letter or b"aXQgYnVybnM" in server.letter
+
+
+def test_the_address_is_a_secret_of_the_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse({"channel": [{"kind": "apprise", "name": "chat"}], "silence": {"heartbeat": True}})
+    assert set(secrets_needed(config)) == {"apprise_chat", "heartbeat"}
+    with pytest.raises(SecretMissing, match="TOCSIN_APPRISE_CHAT"):
+        app.notifier_of(config.channel[0], lambda: NOW)
+    monkeypatch.setenv("TOCSIN_APPRISE_CHAT", f"slack://{KEY}")
+    made = app.notifier_of(config.channel[0], lambda: NOW)
+    assert made.name == "chat"
+    assert KEY not in repr(made)
