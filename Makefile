@@ -1,6 +1,6 @@
 # One word each; `make` alone lists them. Everything lives in .venv and is built again when a lock file changes.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench train storm clean lock
+.PHONY: help run test check lint types gate bench train storm clean lock
 SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
@@ -22,8 +22,9 @@ test: .venv/dev.stamp ## every test
 	@bash tests/elasticsearch.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
-check: lint types .venv/dev.stamp ## lint, types, import contracts, a short crash storm
+check: lint types .venv/dev.stamp ## lint, types, import contracts, the model at its floors, a short crash storm
 	$(BIN)/lint-imports
+	$(BIN)/python -m models.gate
 	$(BIN)/python -m tests.storm --kills 50
 
 lint: .venv/dev.stamp ## ruff
@@ -33,7 +34,11 @@ lint: .venv/dev.stamp ## ruff
 types: .venv/dev.stamp ## mypy --strict on pipeline and models
 	$(BIN)/mypy
 
+gate: .venv/dev.stamp ## the shipped model, or MODEL=folder, at its floors in full (DATA=folder of the public sets)
+	$(BIN)/python -m models.gate --data $(or $(DATA),../shared/data) $(if $(MODEL),--model $(MODEL) --current models/starter)
+
 bench: .venv/dev.stamp ## throughput, queue and end-to-end times, each beside a named peer
+	@bash tests/elasticsearch.sh
 	$(BIN)/python -m tests.bench
 
 storm: .venv/dev.stamp ## a thousand kill -9 while posts arrive

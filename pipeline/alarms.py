@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline.config import Config
-from pipeline.domain import ChainRun, Incident, Notice, Part, ScoredMention
+from pipeline.domain import ChainRun, Filters, Incident, Notice, Part, ScoredMention
 from pipeline.errors import ConfigError
 from pipeline.escalate import WHOLE_LOG, Alarm, Delivered, chain_notices, deliver, notices_for, reasons_for
 from pipeline.escalation.audit import Finding, audit
 from pipeline.escalation.chains import DRILL, asks_since, chosen, current, run_of, snapshot, to_start
+from pipeline.escalation.deadlines import deadline_notices, horizon
 from pipeline.escalation.links import Links
 from pipeline.escalation.silence import WATCH, silence_notices, silences
 from pipeline.ports import Notifier, Store
+
+MOST_LATE = 1_000  # tickets near or past their respond-by that are looked through, the costliest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ class Telling:
 def tell(telling: Telling) -> tuple[int, Delivered]:
     """Write the notices that are due and deliver what has not been; how many were new, and what became of them."""
     store, now = telling.store, telling.clock()
-    written = record_silences(telling, now=now)
+    written = record_silences(telling, now=now) + record_deadlines(telling, now=now)
     written += record_notices(store.open_incidents(), store=store, config=telling.config, now=now)
     delivered = deliver(
         telling.notifiers,
@@ -75,6 +78,16 @@ def record_silences(telling: Telling, *, now: datetime) -> int:
     found = silences(limits, cursors=store.cursors(), pairs=telling.config.pairs(), pulses=store.pulses(), now=now)
     channels = limits.channels or telling.channels
     notices = silence_notices(found, channels=channels, address=telling.config.web.address, now=now)
+    return sum(store.add_notice(notice) for notice in notices)
+
+
+def record_deadlines(telling: Telling, *, now: datetime) -> int:
+    """Record the notices of tickets near or past their respond-by, where somebody is to be told; how many were new."""
+    settings, store = telling.config.deadlines, telling.store
+    if not settings.channels:
+        return 0
+    waiting = store.queue(horizon(settings, now), Filters(breached=True), limit=MOST_LATE)
+    notices = deadline_notices(waiting, settings, address=telling.config.web.address, now=now)
     return sum(store.add_notice(notice) for notice in notices)
 
 

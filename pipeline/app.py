@@ -18,7 +18,7 @@ from pipeline.flows import Tocsin
 from pipeline.landing import LandingZone
 
 if TYPE_CHECKING:
-    from pipeline.ports import Classifier, Notifier, Source, Store
+    from pipeline.ports import Classifier, Models, Notifier, Source, Store
 
 Settings = TypeVar("Settings")
 Thing = TypeVar("Thing")
@@ -52,13 +52,14 @@ def from_config(config: settings.Config, *, clock: Callable[[], datetime] = now)
         landing=LandingZone(_beneath(config.home, config.landing)),
         sources=_Made({source.name: source for source in config.source}, source_of),
         queries={query.name: query for query in config.queries()},
-        classifier=lambda: classifier(config.model),
+        classifier=lambda: live_classifier(config),
         notifiers=_Made(
             {channel.name: channel for channel in config.channel}, lambda channel: notifier_of(channel, clock)
         ),
         clock=clock,
         files=file_source,
         links=lru_cache(maxsize=1)(lambda: links_of(config)),
+        heartbeat=heartbeat_of(config, clock),
     )
 
 
@@ -210,6 +211,45 @@ def notifier_of(channel: settings.ChannelSettings, clock: Callable[[], datetime]
             from pipeline.notifiers.webhook import WebhookNotifier
 
             return WebhookNotifier(channel, settings.secret(f"webhook_{channel.name}"), clock)
+        case settings.AppriseChannel():
+            from pipeline.notifiers.apprise import AppriseNotifier
+
+            return AppriseNotifier(channel, settings.secret(f"apprise_{channel.name}"))
+
+
+def heartbeat_of(config: settings.Config, clock: Callable[[], datetime]) -> Callable[[], None] | None:
+    """The sign of life that ``[silence] heartbeat`` asks for; raises ``SecretMissing`` when it is due."""
+    if not config.silence.heartbeat:
+        return None
+
+    def beat() -> None:
+        from pipeline.notifiers.heartbeat import Heartbeat
+
+        Heartbeat(settings.secret("heartbeat"), clock, allow_private=config.silence.allow_private)()
+
+    return beat
+
+
+def live_classifier(config: settings.Config) -> Classifier:
+    """The version that is live now, loaded once; raises ``ModelRefused``."""
+    own = models_of(config)
+    try:
+        promoted = bool(own.promotions())
+    except ModelRefused:  # the version that is loaded goes on answering, or else it says what is wrong
+        promoted = True
+    return own.classifier() if promoted else classifier(config.model)
+
+
+def models_of(config: settings.Config) -> Models:
+    """The versions of the models beside the store; what is live is asked for when it is needed."""
+    return _models(_beneath(config.home, config.models), config.home / "fetched-models", config.model)
+
+
+@lru_cache(maxsize=4)
+def _models(url: str, cache: Path, base: Path | None) -> Models:
+    from pipeline.learn import OwnModels
+
+    return OwnModels(url, cache=cache, base=base)
 
 
 @lru_cache(maxsize=2)

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from pipeline import watching
 from pipeline.alarms import Telling, record_notices, tell
 from pipeline.collect import Collected, Parsed, collect, parse_batch
 from pipeline.config import IMPORT, Config
-from pipeline.detect import FRESH, QUIET, detect
 from pipeline.domain import Batch, Mention, Month, Query, ScoredMention, Ticket
-from pipeline.errors import ConfigError, Conflict, Permanent, StoreRefused, StoreUnavailable, TocsinError
+from pipeline.errors import ConfigError, Permanent, StoreRefused, StoreUnavailable, TocsinError
 from pipeline.escalation.links import Links
 from pipeline.folds import fold, sketch, unfolded
 from pipeline.imported import parse_import
@@ -39,8 +39,6 @@ from pipeline.wording import counted
 TRIAGE_SIZE = 1000  # mentions scored and written at once: large enough for the models, small enough for short writes
 
 MOST_SPENT = 1000  # landed batches removed in one turn
-
-MOST_GRAVE = 10_000  # grave posts of one look: more than any minute brings, few enough for memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,26 +336,7 @@ def escalate_incidents(tocsin: Tocsin) -> Watched:
 
 def detect_incidents(tocsin: Tocsin) -> int:
     """Open, grow and close incidents; returns how many changed."""
-    store, now = tocsin.store, tocsin.clock()
-    weights = tocsin.config.weights
-    grave = store.grave_mentions(since=now - FRESH, crisis=weights.grave, limit=MOST_GRAVE)
-    grave = with_labels(grave, store.labels_of(item.mention.id for item in grave))  # no alarm of what a person denied
-    incidents = store.open_incidents()
-    brands = {item.mention.brand for item in grave}
-    touched = [each.id for each in incidents if each.brand in brands or now - each.last_at > QUIET]
-    held = store.incident_posts(touched)
-    found = detect(grave, incidents, held=held, weights=weights, now=now).incidents
-    # Before they close: where escalation was down all the while, nobody has heard of them.
-    closing = [replace(each, closed_at=None) for each in found if each.closed_at is not None]
-    record_notices(closing, store=store, config=tocsin.config, now=now)
-    changed = 0
-    for incident in found:
-        try:
-            store.save_incident(incident)
-            changed += 1
-        except Conflict:  # a person acknowledged or closed it in this moment: the next minute sees both
-            continue
-    return changed
+    return watching.detect_incidents(tocsin.store, tocsin.config, now=tocsin.clock())
 
 
 def write_notices(tocsin: Tocsin) -> int:

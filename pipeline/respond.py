@@ -1,4 +1,4 @@
-"""What people do with tickets and incidents: claim, release, answer, resolve, reopen, undo, acknowledge, hand over, close."""
+"""What people do: claim, take the next, assign, release, answer, resolve, reopen, undo; acknowledge, hand over, close."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from pipeline.config import Config
 from pipeline.domain import Event, EventKind, Incident, Resolution, Ticket
-from pipeline.errors import ConfigError, Conflict
+from pipeline.errors import ConfigError, Conflict, NotFound
 from pipeline.ports import Events, Incidents, Tickets
+from pipeline.teams import colleagues, work_of
 
 PRESSED_TWICE = timedelta(minutes=1)
+ROUNDS = 20  # of five tickets that one asks for: as many colleagues would have to be faster, all in this moment
 TRIES = 5  # of one act on an incident: watch writes once a minute, so losing twice in a row is rare already
 
 
@@ -28,6 +31,40 @@ def claim(store: Tickets, ticket_id: str, responder: str, *, minutes: float, now
 def release(store: Tickets, ticket_id: str, responder: str, *, now: datetime) -> Ticket:
     """Give a claim back before it lapses."""
     return store.release(ticket_id, somebody(responder), now=now)
+
+
+def assign(
+    store: Tickets, ticket_id: str, responder: str, to: str, *, config: Config, note: str = "", now: datetime
+) -> Ticket:
+    """Give the ticket to a team, or the claim on it to a colleague; raises ``ConfigError`` for a name of neither.
+
+    A colleague has it from this moment on for as long as a claim lasts: if nobody is there, it lapses like any other.
+    """
+    who, whom, why = somebody(responder), somebody(to), note.strip()
+    if any(team.name == whom for team in config.team):
+        return store.assign(ticket_id, who, whom, note=why, now=now)
+    if whom not in (known := colleagues(config)):
+        named = ", ".join((*(team.name for team in config.team), *known))
+        raise ConfigError(f"{whom!r} is no team and nobody's name here; known: {named}")
+    until = now + timedelta(minutes=config.web.claim_minutes)
+    return store.hand_to(ticket_id, who, whom, until=until, note=why, now=now)
+
+
+def take_next(store: Tickets, responder: str, *, config: Config, now: datetime) -> Ticket | None:
+    """Claim the first ticket of the responder's teams that nobody holds; ``None`` where there is none.
+
+    Whoever asks at the same moment gets another: a claim has one winner, and who loses tries the next.
+    """
+    who = somebody(responder)
+    filters = work_of(who, config)
+    for _ in range(ROUNDS):
+        items = store.queue(now, filters, limit=TRIES)
+        for item in items:
+            with suppress(Conflict, NotFound):  # another was faster with this one
+                return claim(store, item.ticket.id, who, minutes=config.web.claim_minutes, now=now)
+        if not items:
+            return None
+    raise Conflict(f"others took {ROUNDS * TRIES} tickets before you in one moment; ask again")
 
 
 def answered(store: Tickets, ticket_id: str, responder: str, *, now: datetime) -> Ticket:

@@ -22,7 +22,7 @@ STEP_TIME = timedelta(minutes=QUEUE_STEP * QUEUE_PATIENCE_MINUTES)
 
 _PEOPLES_FACTS = (
     "claimed_by", "claimed_until", "answered_at", "resolved_at", "resolution", "reopened_at", "responded_at",
-    "waiting_since",
+    "waiting_since", "team",
 )  # fmt: skip
 
 
@@ -81,6 +81,7 @@ def merge(existing: Ticket | None, draft: Ticket) -> Ticket:
         reopened_at=existing.reopened_at,
         claimed_by=existing.claimed_by,
         claimed_until=existing.claimed_until,
+        team=existing.team,
         version=existing.version,
     )
     if unseen and existing.resolved_at is not None:
@@ -147,6 +148,28 @@ def released(ticket: Ticket, responder: str, *, now: datetime) -> Step:
     return Step(ticket=replace(ticket, claimed_by=None, claimed_until=None), kind=EventKind.RELEASED, at=now)
 
 
+def handed_over(ticket: Ticket, responder: str, to: str, *, until: datetime, now: datetime) -> Step:
+    """Give the lease to somebody else, who has it from this moment on: in between it is nobody's.
+
+    Raises ``AlreadyClaimed`` when a third person holds it, and ``Conflict`` on a resolved ticket.
+    """
+    free_for(ticket, responder, now)
+    if ticket.resolved_at is not None:
+        raise Conflict(f"{ticket.id} is resolved; reopen it before you hand it over")
+    if ticket.holder(now) == to:
+        return Step(ticket=ticket, kind=None, at=now)
+    return Step(ticket=replace(ticket, claimed_by=to, claimed_until=until), kind=EventKind.HANDED_OVER, at=now)
+
+
+def assigned(ticket: Ticket, responder: str, team: str, *, now: datetime) -> Step:
+    """Give the ticket to a team, whatever the rules say, and one's own lease back with it; raises as ``handed_over``."""
+    free_for(ticket, responder, now)
+    if ticket.resolved_at is not None:
+        raise Conflict(f"{ticket.id} is resolved; reopen it before you assign it")
+    given = replace(ticket, team=team, claimed_by=None, claimed_until=None)
+    return Step(ticket=given, kind=None if ticket.team == team else EventKind.ASSIGNED, at=now)
+
+
 def answered(ticket: Ticket, responder: str, *, now: datetime) -> Step:
     """The responder has answered: nothing waits until the next post; raises ``AlreadyClaimed``."""
     free_for(ticket, responder, now)
@@ -197,6 +220,15 @@ def facts_before(old: Ticket, new: Ticket) -> str:
     return json.dumps({k: v.isoformat() if isinstance(v, datetime) else v for k, v in changed.items()})
 
 
+def may_undo(ticket: Ticket, event: Event, responder: str, *, now: datetime) -> None:
+    """Raise ``AlreadyClaimed`` when another holds the ticket: undoing a claim would be a way to take it.
+
+    Who handed it over may take that back, as long as the other has done nothing with it.
+    """
+    if event.kind is not EventKind.HANDED_OVER or event.actor != responder:
+        free_for(ticket, responder, now)
+
+
 def undone(ticket: Ticket, event: Event, *, later: Iterable[Event]) -> Ticket:
     """The ticket with the facts from before ``event``; raises ``Conflict`` when that would overwrite somebody's act."""
     if event.undone:
@@ -219,7 +251,7 @@ def undone(ticket: Ticket, event: Event, *, later: Iterable[Event]) -> Ticket:
 
 
 def _fact(name: str, value: str | None) -> str | datetime | Resolution | None:
-    if value is None or name == "claimed_by":
+    if value is None or name in {"claimed_by", "team"}:
         return value
     return Resolution(value) if name == "resolution" else datetime.fromisoformat(value)
 

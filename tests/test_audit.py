@@ -84,7 +84,7 @@ def test_what_failed_is_told_where_another_channel_carried_it() -> None:
     run = started({"people": ["Ben"]})
     (notice,) = chain_notices(Alarm(incident=incident(), run=run), address=WEB, now=NOW)
     failed = replace(notice, failed_at=NOW, error="410")
-    carrier = replace(notice, id=f"{notice.id} instead by mail", channel="mail")
+    carrier = replace(notice, id=f"{notice.id} instead by mail", channel="mail")  # or another of Ben's own channels
     assert verdicts(run, (failed,), 9) == ["0:00:00 Ben by phone: failed"]
     assert verdicts(run, (failed, carrier), 9) == ["0:00:00 Ben by phone: being sent"]
     assert verdicts(run, (failed, replace(carrier, sent_at=NOW)), 9) == ["0:00:00 Ben by phone: told"]

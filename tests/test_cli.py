@@ -59,7 +59,7 @@ def test_the_queue_stands_in_order_of_cost_with_the_crisis_on_top(heard):
 
 QUEUE_KEYS = [
     "ticket", "mention", "source", "author", "language", "text", "category", "urgency", "sentiment", "crisis",
-    "priority", "lane", "opened_at", "respond_by", "status", "claimed_by", "why",
+    "priority", "lane", "opened_at", "respond_by", "status", "claimed_by", "why", "team",
 ]  # fmt: skip
 
 
@@ -153,6 +153,16 @@ def test_an_explanation_can_be_recomputed_from_what_it_prints(heard):
     assert "model      words-1" in out
     [machine] = call("explain", "file:2", "--json", "--config", heard).objects
     assert machine["ticket"]["rank"]["cost"] == pytest.approx(total, rel=1e-3)
+
+
+def test_the_facets_of_a_search_are_counts_for_people_and_one_object_for_machines(heard):
+    out = call("search", "brightly", "--facets", "--config", heard).out
+    assert out.startswith("3 mentions")
+    assert re.search(r"category +complaint +\d", out)
+    [found] = call("search", "brightly", "--facets", "--json", "--from", "2024-03-06", "--config", heard).objects
+    assert (found["total"], found["more"], found["day"]) == (3, False, {"2024-03-06": 3})
+    assert call("search", "brightly", "--to", "2024-03-05", "--facets", "--config", heard).out == "0 mentions\n"
+    assert call("search", "brightly", "--from", "spring", "--config", heard).code == 2
 
 
 def test_a_search_finds_words_in_any_form_and_leaves_exclusions_out(heard):
@@ -327,3 +337,38 @@ def test_of_a_long_conversation_the_newest_posts_are_shown_and_the_others_counte
     [shown] = call("show", "storm:1", "--json", "--config", config).objects
     assert shown["older"] == 5
     assert len(shown["conversation"]) == 200
+
+
+TEAMS = """
+[[team]]
+name = "safety"
+urgencies = ["critical"]
+members = ["Ana"]
+[[team]]
+name = "desk"
+default = true
+members = ["Ben"]
+"""
+
+
+def test_a_team_takes_the_next_ticket_and_hands_it_on(config, tmp_path):
+    write_posts(tmp_path / "posts.jsonl")
+    config = write_config(tmp_path, more=TEAMS)
+    call("run", "--config", config)
+    [first] = call("queue", "--json", "--team", "safety", "--breached", "--config", config).objects
+    assert (first["ticket"], first["team"]) == ("file:2", "safety")
+    assert "3 waiting" not in call("queue", "--team", "safety", "--config", config).out
+    assert "(100.0% of what waits)" in call("queue", "--breached", "--config", config).out
+    [taken] = call("next", "--as", "Ana", "--json", "--config", config).objects
+    assert (taken["id"], taken["claimed_by"]) == ("file:2", "Ana")
+    nothing = call("next", "--as", "Ana", "--config", config)
+    assert (nothing.code, nothing.err) == (1, "tocsin: nothing that waits is free for Ana; `tocsin queue` shows all of it\n")
+    [given] = call(
+        "assign", "file:2", "--to", "desk", "--note", "no fire", "--as", "Ana", "--json", "--config", config
+    ).objects
+    assert (given["team"], given["claimed_by"]) == ("desk", None)
+    told = call("show", "file:2", "--config", config).out
+    assert "team: desk (a person gave it to this team)" in told
+    assert "Ana assigned: to desk: no fire" in told
+    wrong = call("assign", "file:2", "--to", "dsk", "--as", "Ana", "--config", config)
+    assert (wrong.code, "known: safety, desk, Ana, Ben" in wrong.err) == (2, True)

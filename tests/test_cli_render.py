@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from pipeline.cli.explaining import arithmetic, probabilities
 from pipeline.cli.listening import outcome, sentence, sparkline
 from pipeline.cli.render import ago, due, iso, one_line, plain, print_table, shown, span
 from pipeline.cli.running import columns_of
 from pipeline.cli.scoring import parse
-from pipeline.cli.tickets import arithmetic, probabilities, state_of
+from pipeline.cli.tickets import state_of
 from pipeline.domain import Notice, Reason, Resolution, Urgency
 from pipeline.errors import ConfigError
 from pipeline.hearing import Answer, Unheard

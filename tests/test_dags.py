@@ -49,9 +49,9 @@ def python(code: str, *arguments: str | Path, home: Path, environ: Mapping[str, 
 DESCRIBE = """
 import json, os, sys
 import airflow.sdk
-before = set(sys.modules)
-import dags.keep, dags.listen, dags.watch
-loaded = sorted(set(sys.modules) - before)
+before = {name.partition(".")[0] for name in sys.modules}
+import dags.keep, dags.learn, dags.listen, dags.watch
+loaded = sorted(name for name in sys.modules if name.partition(".")[0] not in before)
 from airflow.dag_processing.dagbag import DagBag
 policy = lambda task: [[rule.exception, rule.action.value] for rule in task.retry_policy.rules]
 bag_of = lambda bag: {
@@ -241,3 +241,52 @@ def test_all_dags_really_run_from_a_file_to_an_incident(tmp_path: Path) -> None:
 def test_what_would_be_forgotten_is_told_before_it_is(bag: Any) -> None:
     assert bag["dags"]["keep"]["tasks"]["forget"]["after"] == ["look"]
     assert bag["dags"]["keep"]["tasks"]["forget"]["trigger"] == "all_success"
+
+
+LEARN = """
+import json
+from airflow.utils.db import upgradedb
+upgradedb()
+from airflow.dag_processing.dagbag import DagBag
+run = DagBag(dag_folder="dags").dags["learn"].test(mark_success_pattern="approve")
+print("told", json.dumps({task.task_id: str(task.state) for task in run.get_task_instances()}))
+"""
+
+
+def told_of(printed: str) -> dict[str, str]:
+    told: dict[str, str] = json.loads(
+        next(line for line in printed.splitlines() if line.startswith("told ")).removeprefix("told ")
+    )
+    return told
+
+
+def test_labels_really_become_a_live_model_once_a_person_approves(tmp_path: Path) -> None:
+    from datetime import UTC, datetime
+
+    from pipeline.app import assemble, models_of
+    from pipeline.domain import Head
+    from pipeline.flows import listen
+    from pipeline.lessons import correct
+
+    write_posts(tmp_path / "posts.jsonl")
+    config = write_config(tmp_path)
+    nothing = told_of(python(LEARN, home=tmp_path, environ={"TOCSIN_CONFIG": str(config)}))
+    assert (nothing["labels"], nothing["train"], nothing["promote"]) == ("success", "skipped", "skipped")
+    tocsin = assemble(config)
+    listen(tocsin)
+    correct(tocsin.store, tocsin.config, "file:3", {Head.CATEGORY: "request"}, who="Ana", now=datetime.now(UTC))
+    done = told_of(python(LEARN, home=tmp_path, environ={"TOCSIN_CONFIG": str(config)}))
+    assert set(done.values()) == {"success"}
+    models = models_of(tocsin.config)
+    assert models.live().startswith("own-")
+    assert [each.why for each in models.promotions()] == ["approved in Airflow"]
+    assert models.shadow(models.live()) is not None
+    assert tocsin.classifier().version == models.live()
+
+
+def test_nothing_is_made_live_before_a_person_approves(bag: Any) -> None:
+    tasks = bag["dags"]["learn"]["tasks"]
+    assert "approve" in tasks["promote"]["after"]
+    assert tasks["approve"]["after"] == ["propose"]
+    assert tasks["approve"]["retries"] == 3
+    assert {task["trigger"] for task in tasks.values()} == {"all_success"}

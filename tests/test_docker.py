@@ -148,9 +148,10 @@ def test_what_is_kept_and_who_reaches_outside_is_said_by_networks(compose: Any, 
 def test_every_tocsin_variable_is_known_and_names_a_secret_that_is_mounted(
     compose: Any, services: dict[str, Any]
 ) -> None:
-    source = (REPOSITORY / "pipeline" / "config" / "__init__.py").read_text(encoding="utf-8")
+    files = ("config/__init__.py", "app.py")
+    source = "".join((REPOSITORY / "pipeline" / each).read_text(encoding="utf-8") for each in files)
     plain = {"TOCSIN_CONFIG", "TOCSIN_HOME", "TOCSIN_WEB_ADDRESS", "TOCSIN_HOST"}
-    known = {"elasticsearch_api_key", "x_bearer_token"}  # the names that config.secret is asked for
+    known = {"elasticsearch_api_key", "link_key", "x_bearer_token"}  # the names that config.secret is asked for
     assert all(f'"{name}"' in source for name in known)
     for name, variable, value in environments(services):
         if not variable.startswith("TOCSIN_") or variable in plain:

@@ -208,3 +208,105 @@ def test_the_worst_posts_are_quoted_and_of_those_the_newest():
     assert [line.split('"')[1] for line in body.splitlines() if line.startswith('"')] == [
         "the worst", "post 4", "post 3",
     ]  # fmt: skip
+
+
+# --- channels that refuse ---------------------------------------------------------------------------------------------
+
+
+def refusing(name="ops", answer="ops answered 410"):
+    return Recorder(name, ChannelRefused(answer))
+
+
+def test_a_channel_that_refuses_is_off_and_not_asked_again_until_a_person_enables_it(store):
+    ops = refusing()
+    deliver({"console": Recorder(), "ops": ops}, store=store, clock=lambda: NOW)
+    assert [(each.id, each.since, each.error) for each in store.outages()] == [("ops", NOW, "ops answered 410")]
+    ops.failure = None
+    store.add_notice(replace(due(channels=("ops",))[0], id="later"))
+    deliver({"ops": ops}, store=store, clock=lambda: NOW)
+    assert ops.heard == []
+    (off,) = [each for each in store.notices() if each.id == "later"]
+    assert "tocsin channels enable ops" in off.error
+    store.end_outage("ops")
+    store.add_notice(replace(off, id="after", failed_at=None, error=None))
+    deliver({"ops": ops}, store=store, clock=lambda: NOW)
+    assert [each.id for each in ops.heard] == ["after"]
+
+
+def test_a_notice_that_another_channel_was_told_as_well_is_not_told_twice(store):
+    console = Recorder()
+    for _ in range(3):
+        deliver({"console": console, "ops": refusing()}, store=store, clock=lambda: NOW)
+    assert len(console.heard) == 1
+
+
+def told_to(person="Ana", channel="phone", **changes):
+    return replace(due()[0], id=f"to {person} by {channel}", person=person, channel=channel, **changes)
+
+
+@pytest.mark.parametrize(
+    ("own", "carried"),
+    [(("phone", "mail"), ["mail"]), (("phone",), ["desk", "mail", "room"]), ((), ["desk", "mail", "room"])],
+)
+def test_what_a_channel_refuses_goes_by_the_persons_other_channels_else_by_all_that_work(empty, own, carried):
+    others = {name: Recorder(name) for name in ("desk", "mail", "room")}
+    empty.add_notice(told_to())
+    for _ in range(3):
+        deliver({"phone": refusing("phone"), **others}, store=empty, clock=lambda: NOW, people={"Ana": own})
+    assert [name for name, each in others.items() for _ in each.heard] == carried
+    assert all("it was for Ana" in notice.body for each in others.values() for notice in each.heard)
+
+
+def test_a_carrier_that_is_refused_too_is_carried_on(empty):
+    room = Recorder("room")
+    empty.add_notice(told_to())
+    for _ in range(4):
+        notifiers = {"phone": refusing("phone"), "mail": refusing("mail"), "room": room}
+        deliver(notifiers, store=empty, clock=lambda: NOW, people={"Ana": ("phone", "mail")})
+    assert [notice.person for notice in room.heard] == ["Ana"]
+
+
+def test_what_nobody_can_carry_has_failed_and_says_so(empty):
+    empty.add_notice(told_to())
+    for _ in range(4):
+        deliver({name: refusing(name) for name in ("phone", "mail")}, store=empty, clock=lambda: NOW)
+    assert [each.failed_at for each in empty.notices()] == [NOW, NOW]
+
+
+def test_a_crash_after_the_refusal_carries_the_notice_once(empty):
+    class Crashing(SqliteStore):
+        def save_notice(self, notice):
+            raise KeyboardInterrupt
+
+    empty.close()
+    crashing = Crashing(":memory:")
+    crashing.add_notice(told_to())
+    mail = Recorder("mail")
+    with pytest.raises(KeyboardInterrupt):
+        deliver({"phone": refusing("phone"), "mail": mail}, store=crashing, clock=lambda: NOW)
+    crashing.__class__ = SqliteStore
+    for minute in range(5):
+        later = NOW + timedelta(minutes=minute)
+        deliver({"phone": refusing("phone"), "mail": mail}, store=crashing, clock=lambda at=later: at)
+    assert len(mail.heard) == 1
+    assert all(each.sent_at or each.failed_at for each in crashing.notices())
+    crashing.close()
+
+
+def test_what_is_sent_carries_the_link_and_what_is_kept_does_not(store):
+    console = Recorder()
+    deliver(
+        {"console": console, "ops": Recorder("ops")},
+        store=store,
+        clock=lambda: NOW,
+        link_of=lambda _: "https://x/ack/t",
+    )
+    assert console.heard[0].body.endswith("\nI have it: https://x/ack/t")
+    assert all("/ack/" not in each.body for each in store.notices())
+
+
+@pytest.fixture
+def empty():
+    made = SqliteStore(":memory:")
+    yield made
+    made.close()

@@ -11,7 +11,7 @@ import pytest
 from pipeline import lessons
 from pipeline.config import Config
 from pipeline.domain import Category, Filters, Head, Label, Lane
-from pipeline.errors import ConfigError, NotFound
+from pipeline.errors import ConfigError, GateFailed, NotFound
 from pipeline.flows import rank_conversations
 from pipeline.index import touched_conversations
 from pipeline.labels import SPAM, corrected, standing
@@ -19,6 +19,7 @@ from pipeline.ports import Store
 from pipeline.prioritise import SPAM_CERTAIN
 from pipeline.stores.sqlite import SqliteStore
 from tests.factories import FIRE, NOW, incident, score, scored
+from tests.versions import VersionsInMemory
 
 ALL = Filters()
 CONFIG = Config()
@@ -135,3 +136,70 @@ def test_a_mention_that_is_not_there_and_a_person_without_a_name_are_refused(sto
         correct(store, "x:9", crisis="no")
     with pytest.raises(ConfigError):
         lessons.correct(store, CONFIG, "x:1", {Head.CRISIS: "no"}, who=" ", now=NOW)
+
+
+# --- from labels to a live model --------------------------------------------------------------------------------------
+
+
+def test_a_training_reads_what_stands_and_is_anchored_by_the_rest(store: Store) -> None:
+    correct(store, "x:1", category="complaint", urgency="high")
+    correct(store, "x:1", urgency=None)
+    correct(store, "x:2", sentiment="neutral")
+    correct(store, "x:2", sentiment=None)
+    store.add_labels([replace(store.labels()[0], id="z", mention="x:forgotten")])
+    models = VersionsInMemory()
+    made = lessons.train_own(store, models, now=LATER)
+    assert made.name == "own-20261125T100500"
+    (taught,) = models.taught
+    assert (taught.mention, taught.text, dict(taught.answers)) == (
+        "x:1",
+        "where is my parcel",
+        {"category": "complaint"},
+    )
+    assert {text for text, _ in models.anchors} == {"the lid is broken", "this mixtape is fire"}
+
+
+def test_a_candidate_is_tried_on_live_posts_and_changes_nothing(store: Store) -> None:
+    store.add_mentions([scored("7", "is it open?", handle="dee")], {})
+    before = queue(store)
+    models = VersionsInMemory()
+    made = lessons.train_own(store, models, now=LATER)
+    found = lessons.shadow(store, models, made.name, config=CONFIG, now=LATER)
+    assert (found.live, found.candidate, found.posts) == ("starter", made.name, 4)
+    assert {each.mention for each in found.changes} == {"x:7"}
+    assert models.shadow(made.name) == found
+    assert (queue(store), models.live()) == (before, "starter")
+
+
+def test_a_candidate_that_is_worse_needs_a_reason_that_is_kept(store: Store) -> None:
+    models = VersionsInMemory(failures=("crisis in tr: forgets the authored corpus",))
+    made = lessons.train_own(store, models, now=LATER)
+    with pytest.raises(GateFailed, match="crisis in tr"):
+        lessons.promote(models, made.name, who="Ana", why="try", now=LATER)
+    assert models.live() == "starter"
+    lessons.promote(models, made.name, who="Ana", why="try", now=LATER, override="the corpus is wrong there")
+    assert models.log[-1].override == "the corpus is wrong there"
+
+
+def test_going_back_makes_the_version_before_live_again(store: Store) -> None:
+    models = VersionsInMemory()
+    with pytest.raises(ConfigError, match="nothing to go back to"):
+        lessons.roll_back(models, who="Ana", why="", now=LATER)
+    made = lessons.train_own(store, models, now=LATER)
+    lessons.promote(models, made.name, who="Ana", why="better", now=LATER, override="not needed")
+    assert models.log[-1].override == ""
+    back = lessons.roll_back(models, who="Ben", why="", now=LATER)
+    assert (back.version, back.who, models.live()) == ("starter", "Ben", "starter")
+
+
+def test_rightness_counts_the_newest_labels_by_language_and_both_models_on_the_same_posts(store: Store) -> None:
+    correct(store, "x:1", category="complaint", sentiment="negative")
+    models = VersionsInMemory()
+    made = lessons.train_own(store, models, now=LATER)
+    correct(store, "x:2", category="complaint")
+    month = NOW - timedelta(days=30)
+    (live,) = lessons.rightness(store, None, since=month)
+    assert (live.name, live.labels, live.base, live.own) == ("en", 3, 2, 0)
+    (both,) = lessons.rightness(store, made, since=month)
+    assert (both.labels, both.base, both.own) == (2, 1, 2)
+    assert lessons.rightness(store, None, since=LATER + timedelta(days=1)) == []

@@ -61,7 +61,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_with_its_data(
 ) -> None:
     with opened(path) as store:
         put(store, ticket())
-    steps = (*MIGRATIONS, "ALTER TABLE tickets ADD COLUMN team TEXT;\nCREATE TABLE teams (name TEXT) STRICT;")
+    steps = (*MIGRATIONS, "ALTER TABLE tickets ADD COLUMN mood TEXT;\nCREATE TABLE teams (name TEXT) STRICT;")
     monkeypatch.setattr(database, "MIGRATIONS", steps)
     with pytest.raises(StoreRefused, match="open it for writing once"):
         SqliteStore(path, read_only=True)
@@ -69,7 +69,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_with_its_data(
         assert store.ticket("x:1") == ticket()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(steps),)
-        assert connection.execute("SELECT team FROM tickets").fetchall() == [(None,)]
+        assert connection.execute("SELECT mood FROM tickets").fetchall() == [(None,)]
 
 
 def test_a_step_that_fails_leaves_the_store_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

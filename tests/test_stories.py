@@ -284,7 +284,7 @@ def test_late_posts_join_one_incident_and_do_not_open_one_each(world):
 
 
 def test_a_storm_about_one_brand_hides_no_other(world, monkeypatch):
-    monkeypatch.setattr("pipeline.flows.MOST_GRAVE", 3)
+    monkeypatch.setattr("pipeline.watching.MOST_GRAVE", 3)
     for native in range(5):
         world.hears({"text": f"brightly on fire in room {native}", "author": f"p{native}"})
         world.clock.later(seconds=1)

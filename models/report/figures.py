@@ -104,8 +104,10 @@ class Judged:
     @cached_property
     def said(self) -> dict[Head, NDArray[np.intp]]:
         """The answer to each item; a crisis is one from the probability on that lifts a ticket above the queue."""
-        lane = (self.answers["crisis"][:, 0] >= CRISIS_LANE).astype(np.intp)
-        return {head: lane if head == "crisis" else self.answers[head].argmax(axis=1) for head in LABELS}
+        return {
+            head: (answer[:, 0] >= CRISIS_LANE).astype(np.intp) if head == "crisis" else answer.argmax(axis=1)
+            for head, answer in self.answers.items()
+        }
 
     @cached_property
     def urgent(self) -> NDArray[np.bool_]:

@@ -186,7 +186,7 @@ def _queue(found: Evaluation) -> Part:
         "best possible and 1 for chance: each post waits for those before it, at the price its labels set.",
         shows="Share of urgent posts found, over the share of the queue read, one line per way to sort it.",
         traces=tuple(traces),
-        layout={"xaxis": {"title": {"text": "first … % of the queue"}},
+        layout={"xaxis": {"title": {"text": "first … % of the queue"}, "rangemode": "tozero"},
                 "yaxis": {"title": {"text": "% of urgent posts found"}, "range": [0, 102]}},
         table=Table(
             caption="Share of urgent posts found in the first part of the queue, and what the order costs",

@@ -11,7 +11,21 @@ from typing import ClassVar
 
 import typer
 
-from pipeline.cli import actions, alarms, checks, doctor, evaluating, listening, running, scoring, store, tickets
+from pipeline.cli import (
+    actions,
+    alarms,
+    checks,
+    doctor,
+    evaluating,
+    explaining,
+    learning,
+    listening,
+    replaying,
+    running,
+    scoring,
+    store,
+    tickets,
+)
 from pipeline.cli.frame import ConfigOption, Frame, prepare_streams
 
 COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
@@ -19,24 +33,34 @@ COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Look": {
         "queue": tickets.queue,
         "show": tickets.show,
-        "explain": tickets.explain,
+        "explain": explaining.explain,
         "search": tickets.search,
         "coverage": listening.coverage,
         "incidents": listening.incidents,
         "notices": listening.notices,
         "chains": alarms.chains,
+        "replay": replaying.replay,
     },
     "Act": {
         "claim": actions.claim,
+        "next": actions.take_next,
+        "assign": actions.assign,
         "release": actions.release,
         "answer": actions.answer,
         "resolve": actions.resolve,
         "reopen": actions.reopen,
         "undo": actions.undo,
+        "label": learning.label,
         "ack": alarms.acknowledge,
         "hand-over": alarms.hand_over,
     },
-    "Models": {"score": scoring.score, "train": running.train, "evaluate": evaluating.evaluate},
+    "Models": {
+        "score": scoring.score,
+        "train": running.train,
+        "evaluate": evaluating.evaluate,
+        "labels": learning.labels,
+        "models": learning.group,
+    },
     "Keep well": {
         "check": checks.check,
         "doctor": doctor.doctor,

@@ -1,4 +1,4 @@
-"""Doing the work: ``claim``, ``release``, ``answer``, ``resolve``, ``reopen`` and ``undo``."""
+"""Doing the work: ``claim``, ``next``, ``assign``, ``release``, ``answer``, ``resolve``, ``reopen`` and ``undo``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.frame import ConfigOption, JsonOption, ResponderOption, assembled
+from pipeline.cli.frame import FAILED, ConfigOption, JsonOption, ResponderOption, assembled, complain, fail
 from pipeline.cli.render import plain, print_json
 from pipeline.cli.tickets import TicketArgument, find_ticket, state_of
 from pipeline.domain import Resolution
@@ -42,6 +42,55 @@ def claim(
     ticket = find_ticket(tocsin.store, some_id)
     until = minutes or tocsin.config.web.claim_minutes
     _done(respond.claim(tocsin.store, ticket.id, responder, minutes=until, now=now), now, as_json=as_json)
+
+
+def take_next(
+    ctx: typer.Context, responder: ResponderOption, as_json: JsonOption = False, config: ConfigOption = None
+) -> None:
+    """Claim the first ticket of your teams that nobody holds.
+
+    Where your languages are configured ([[person]] languages), in one of those. Exit code 1 when nothing is free.
+
+    \b
+    Example:
+      tocsin next --as Ana
+    """
+    from pipeline import respond
+
+    tocsin = assembled(ctx, config)
+    now = tocsin.clock()
+    ticket = respond.take_next(tocsin.store, responder, config=tocsin.config, now=now)
+    if ticket is None:
+        complain(f"nothing that waits is free for {responder}; `tocsin queue` shows all of it")
+        fail(FAILED)
+    _done(ticket, now, as_json=as_json)
+
+
+def assign(
+    ctx: typer.Context,
+    some_id: TicketArgument,
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="A team, or a colleague.")],
+    responder: ResponderOption,
+    note: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Give a ticket to a team or a colleague.
+
+    A team finds it in its queue, whatever the rules say. A colleague holds it at once, as if claimed: nobody can take it
+    in between, and it lapses like any claim.
+
+    \b
+    Example:
+      tocsin assign replay:17 --to billing --as Ana --note "charged twice"
+    """
+    from pipeline import respond
+
+    tocsin = assembled(ctx, config)
+    now = tocsin.clock()
+    ticket = find_ticket(tocsin.store, some_id)
+    given = respond.assign(tocsin.store, ticket.id, responder, to, config=tocsin.config, note=note, now=now)
+    _done(given, now, as_json=as_json)
 
 
 def release(

@@ -172,7 +172,7 @@ def _readable(paths: tuple[str, ...]) -> Iterator[str]:
 def _model(config: Config) -> str:
     from pipeline import app
 
-    return app.classifier(config.model).version
+    return app.live_classifier(config).version
 
 
 def store_findings(config: Config) -> Iterator[Finding]:

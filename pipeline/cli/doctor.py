@@ -51,7 +51,7 @@ def _findings(config: Config) -> Iterator[Finding]:
     yield from store_findings(config)
     yield from _telling(config, app.now())
     yield _landing(config)
-    yield looked_at("model", lambda: app.classifier(config.model).version)
+    yield looked_at("model", lambda: app.live_classifier(config).version)
     yield _port("pages", config.web.host, config.web.port)
     yield _port("Airflow", "127.0.0.1", AIRFLOW_PORT)
     yield _airflow(config)

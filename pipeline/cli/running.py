@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli import learning
 from pipeline.cli.frame import FAILED, ConfigOption, JsonOption, assembled, complain, complain_of, config_of, fail
 from pipeline.cli.render import one_line, plain, print_json, print_table, progress, span
 from pipeline.errors import ConfigError
@@ -179,16 +180,25 @@ def _print_imported(done: Imported) -> None:
 
 
 def train(
+    ctx: typer.Context,
     data: Annotated[Path, typer.Option(help="The folder of training data.")] = Path("../shared/data"),
     out: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("models/candidate"),
+    own: Annotated[
+        bool, typer.Option("--own", help="From your own labels, on the model in use: a new version of `tocsin models`.")
+    ] = False,
     as_json: JsonOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """Train the models, and report how right they are.
 
     \b
     Example:
       tocsin train --data labels --out models/candidate && tocsin score --model models/candidate posts.txt
+      tocsin train --own && tocsin models
     """
+    if own:
+        learning.train_own(ctx, config, as_json=as_json)
+        return
     from pipeline import app
 
     with progress(1.0) as step:

@@ -1,30 +1,44 @@
-"""Reading the work: ``queue``, ``show``, ``explain`` and ``search``."""
+"""Reading the work: ``queue``, ``show`` and ``search``."""
 
 from __future__ import annotations
 
-import math
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
 from pipeline.cli.frame import ConfigOption, JsonOption, LimitOption, assembled
 from pipeline.cli.render import ago, due, iso, one_line, plain, print_json, print_table, shown
-from pipeline.domain import QUEUE_PATIENCE_MINUTES, QUEUE_STEP, Category, Filters, Lane, Status
+from pipeline.domain import Category, Filters, Lane, Sentiment, Status, Urgency
 from pipeline.errors import NotFound
+from pipeline.search import FACETS
 from pipeline.wording import counted
 
 if TYPE_CHECKING:
-    from pipeline.domain import QueueItem, Rank, Score, ScoredMention, Ticket
+    from pipeline.config import Config
+    from pipeline.domain import Facets, QueueItem, Ticket
     from pipeline.ports import Store
 
 BrandOption = Annotated[str | None, typer.Option("--brand", help="Only this brand.")]
 SourceOption = Annotated[str | None, typer.Option("--source", help="Only this source.")]
 LanguageOption = Annotated[str | None, typer.Option("--language", help="Only this language (ISO code).")]
 CategoryOption = Annotated[Category | None, typer.Option("--category", help="Only this category.")]
+SentimentOption = Annotated[Sentiment | None, typer.Option("--sentiment", help="Only this sentiment.")]
+UrgencyOption = Annotated[Urgency | None, typer.Option("--urgency", help="Only this urgency.")]
+FirstOption = Annotated[
+    datetime | None, typer.Option("--from", metavar="DAY", formats=["%Y-%m-%d"], help="Posted on this day or later.")
+]
+LastOption = Annotated[
+    datetime | None, typer.Option("--to", metavar="DAY", formats=["%Y-%m-%d"], help="Posted on this day or before.")
+]
 HolderOption = Annotated[
     str | None, typer.Option("--holder", metavar="NAME", help="Only what this person has claimed.")
 ]
+TeamOption = Annotated[str | None, typer.Option("--team", metavar="NAME", help="Only what this team works on.")]
+BreachedOption = Annotated[bool, typer.Option("--breached", help="Only what is past its respond-by.")]
 FreeOption = Annotated[bool, typer.Option("--free", help="Only what nobody has claimed.")]
 TicketArgument = Annotated[str, typer.Argument(metavar="ID", help="A ticket or one of its mentions.")]
 
@@ -41,6 +55,8 @@ def queue(
     category: CategoryOption = None,
     holder: HolderOption = None,
     free: FreeOption = False,
+    team: TeamOption = None,
+    breached: BreachedOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -52,30 +68,43 @@ def queue(
     Examples:
       tocsin queue --limit 10
       tocsin queue --brand Brightly --free
+      tocsin queue --team billing --breached
       tocsin queue --json | jq -r 'select(.lane == "crisis") | .ticket'
     """
+    from pipeline.teams import share_of
+
     tocsin = assembled(ctx, config)
     now = tocsin.clock()
-    filters = Filters(brand=brand, source=source, language=language, category=category, holder=holder, free=free)
-    items = tocsin.store.queue(now, filters, limit=limit)
+    filters = Filters(
+        brand=brand,
+        source=source,
+        language=language,
+        category=category,
+        holder=holder,
+        free=free,
+        shares=(share_of(team, tocsin.config),) if team else (),
+    )
+    chosen = replace(filters, breached=breached)
+    items = tocsin.store.queue(now, chosen, limit=limit)
     if as_json:
         for item in items:
-            print_json(_queue_json(item, now))
+            print_json(_queue_json(item, tocsin.config, now))
         return
     counts = tocsin.store.queue_counts(now, filters)
-    print(f"{counts.waiting:,} waiting, {counts.overdue:,} overdue, {counts.crisis:,} in the crisis lane")
+    share = f" ({counts.overdue / counts.waiting:.1%} of what waits)" if breached and counts.overdue else ""
+    print(f"{counts.waiting:,} waiting, {counts.overdue:,} overdue{share}, {counts.crisis:,} in the crisis lane")
     if not items:
         print("Nothing waits here. `tocsin coverage` says whether everything has been read.")
         return
     print_table(
-        ("P", "due", "ticket", "author", "lang", "claimed by", "text", "why first"),
-        [_queue_row(item, now) for item in items],
+        ("P", "due", "ticket", "author", "lang", "team", "claimed by", "text", "why first"),
+        [_queue_row(item, tocsin.config, now) for item in items],
         wide=("text", "why first"),
         right=("due",),
     )
 
 
-def _queue_row(item: QueueItem, now: datetime) -> tuple[str, ...]:
+def _queue_row(item: QueueItem, config: Config, now: datetime) -> tuple[str, ...]:
     ticket = item.ticket
     return (
         f"{ticket.rank.priority}{'!' if ticket.rank.lane is Lane.CRISIS else ''}",
@@ -83,13 +112,21 @@ def _queue_row(item: QueueItem, now: datetime) -> tuple[str, ...]:
         ticket.id,
         f"@{item.mention.author.handle}",
         ticket.language,
+        _team(ticket, config) or "",
         ticket.holder(now) or "",
         item.mention.text,
         ticket.rank.why,
     )
 
 
-def _queue_json(item: QueueItem, now: datetime) -> dict[str, object]:
+def _team(ticket: Ticket, config: Config) -> str | None:
+    from pipeline.teams import team_of
+
+    belonging = team_of(ticket, config)
+    return belonging.team if belonging else None
+
+
+def _queue_json(item: QueueItem, config: Config, now: datetime) -> dict[str, object]:
     """One line of the contract with other programs (docs/cli.md): keys and their order are fixed."""
     ticket = item.ticket
     return {
@@ -110,6 +147,7 @@ def _queue_json(item: QueueItem, now: datetime) -> dict[str, object]:
         "status": ticket.status(now),
         "claimed_by": ticket.holder(now),
         "why": ticket.rank.why,
+        "team": _team(ticket, config),
     }
 
 
@@ -129,6 +167,8 @@ def show(ctx: typer.Context, some_id: TicketArgument, as_json: JsonOption = Fals
     Example:
       tocsin show replay:17
     """
+    from pipeline.teams import team_of
+
     tocsin = assembled(ctx, config)
     now = tocsin.clock()
     ticket = find_ticket(tocsin.store, some_id)
@@ -147,6 +187,8 @@ def show(ctx: typer.Context, some_id: TicketArgument, as_json: JsonOption = Fals
         )
         return
     print(f"{ticket.id} · {ticket.brand} · {ticket.rank.priority} · {state_of(ticket, now)}")
+    if belonging := team_of(ticket, tocsin.config):
+        print(f"team: {shown(belonging.team)} ({shown(belonging.because)})")
     print(f"why: {shown(ticket.rank.why)}")
     folded = f", {counted(ticket.folded, 'repost or repeat', 'reposts and repeats')}" if ticket.folded else ""
     print(f"{counted(ticket.posts, 'post')} by {counted(ticket.people, 'person', 'people')}{folded}\n")
@@ -177,100 +219,8 @@ def state_of(ticket: Ticket, now: datetime) -> str:
             until = ticket.claimed_until
             return f"claimed by {ticket.claimed_by} until {until:%H:%M} UTC; respond {due(ticket.rank.respond_by, now)}"
         case Status.OPEN:
-            return f"open; respond {due(ticket.rank.respond_by, now)}"
-
-
-def explain(
-    ctx: typer.Context, some_id: TicketArgument, as_json: JsonOption = False, config: ConfigOption = None
-) -> None:
-    """Why a ticket or mention stands where it stands.
-
-    Every probability, rule and word, and the arithmetic of its rank, so that you can recompute it.
-
-    \b
-    Example:
-      tocsin explain replay:17
-    """
-    tocsin = assembled(ctx, config)
-    store, now = tocsin.store, tocsin.clock()
-    try:
-        ticket = find_ticket(store, some_id)
-    except NotFound:
-        lead = store.mention(some_id)  # a mention without a ticket, or NotFound with its own words
-        if as_json:
-            print_json({"ticket": None, "mention": plain(lead)})
-            return
-        _print_mention(lead)
-        print("\nIt has no ticket: spam, an own post, or counted under another post." + _fold_of(lead))
-        return
-    lead = store.mention(ticket.mention)
-    if as_json:
-        print_json({"ticket": plain(ticket), "mention": plain(lead)})
-        return
-    _print_mention(lead)
-    print()
-    for line in arithmetic(ticket.rank, now):
-        print(line)
-
-
-def _fold_of(item: ScoredMention) -> str:
-    return f" It repeats {item.mention.fold}." if item.mention.fold else ""
-
-
-def _print_mention(item: ScoredMention) -> None:
-    mention, score = item.mention, item.score
-    print(f"{mention.id} · {mention.brand} · @{mention.author.handle} · {mention.posted_at:%Y-%m-%d %H:%M} UTC")
-    print("    " + shown(mention.text).replace("\n", "\n    "))
-    print()
-    for line in probabilities(score):
-        print(line)
-
-
-def probabilities(score: Score) -> list[str]:
-    """What classifiers and rules said, a line each."""
-    heads = (
-        ("category", score.category_label, score.category),
-        ("urgency", score.urgency_label, score.urgency),
-        ("sentiment", score.sentiment_label, score.sentiment),
-    )
-    lines = [
-        f"{name:<10} {label:<11} " + ", ".join(f"{key} {p:.3f}" for key, p in sorted(ps.items(), key=lambda kv: -kv[1]))
-        for name, label, ps in heads
-    ]
-    lines.append(f"{'crisis':<10} {score.crisis:.3f}")
-    for hit in score.rules:
-        danger = ", a danger" if hit.crisis else ""
-        lines.append(f'rule       "{hit.rule}": at least {hit.urgency}{danger}, by the words "{one_line(hit.words)}"')
-    for signal in sorted(score.signals, key=lambda signal: -signal.value):
-        lines.append(f'signal     {signal.name} {signal.value:+.3f}, by "{one_line(signal.because)}"')
-    lines.append(f"model      {score.model}{' (a language it does not know well)' if score.degraded else ''}")
-    return lines
-
-
-def arithmetic(rank: Rank, now: datetime) -> list[str]:
-    """The rank as a person can recompute it."""
-    handling = rank.handling_minutes
-    lines = ["rank"]
-    lines += [
-        f"  {'x' if n else ' '} {part.value:<9.4g} {part.name}: {part.because}" for n, part in enumerate(rank.parts)
-    ]
-    lines.append(f"  = {rank.cost:<9.4g} W, the expected cost of waiting")
-    lines.append(
-        f"  level       log({rank.cost:.4g} / {handling:g} min) = {math.log(rank.cost / handling):.3f}; "
-        f"in steps of {QUEUE_STEP:g}: {rank.level}"
-    )
-    lines.append(f"  respond by  {rank.respond_by:%Y-%m-%d %H:%M} UTC, the target of {rank.priority}")
-    lines.append(f"  due at      {rank.due_at:%Y-%m-%d %H:%M} UTC: respond by less {handling:g} min of handling")
-    early = max(timedelta(0), rank.due_at - now).total_seconds() / 60
-    place = rank.level * QUEUE_STEP - early / QUEUE_PATIENCE_MINUTES
-    lines.append(
-        f"  now         log I = {rank.level} x {QUEUE_STEP:g} - {early:.1f} min / {QUEUE_PATIENCE_MINUTES:g} min "
-        f"= {place:.3f}; the higher, the sooner"
-    )
-    lane = "above the queue: a danger, by rule or by P(crisis)" if rank.lane is Lane.CRISIS else "by cost"
-    lines.append(f"  lane        {rank.lane} ({lane})")
-    lines.append(f"  why         {shown(rank.why)}")
-    return lines
+            lapsed = f", {shown(ticket.lapsed(now) or '')}'s claim has lapsed" if ticket.lapsed(now) else ""
+            return f"open{lapsed}; respond {due(ticket.rank.respond_by, now)}"
 
 
 def search(
@@ -281,6 +231,13 @@ def search(
     source: SourceOption = None,
     language: LanguageOption = None,
     category: CategoryOption = None,
+    sentiment: SentimentOption = None,
+    urgency: UrgencyOption = None,
+    first: FirstOption = None,
+    last: LastOption = None,
+    counts: Annotated[
+        bool, typer.Option("--facets", help="How many, and how they spread, instead of the posts.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -292,9 +249,18 @@ def search(
     Examples:
       tocsin search 'charged "three times" -refund'
       tocsin search --brand Lumiva --language tr kaşıntı
+      tocsin search refund --from 2026-11-01 --facets
     """
     tocsin = assembled(ctx, config)
-    filters = Filters(brand=brand, source=source, language=language, category=category)
+    zone = ZoneInfo(tocsin.config.hours.timezone)
+    filters = Filters(
+        brand=brand, source=source, language=language, category=category, sentiment=sentiment, urgency=urgency,
+        since=first.replace(tzinfo=zone).astimezone(UTC) if first else None,
+        until=(last + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC) if last else None,
+    )  # fmt: skip
+    if counts:
+        _print_facets(tocsin.store.facets(text, filters, zone=zone), as_json=as_json)
+        return
     found = tocsin.store.search(text, filters, limit=limit)
     if as_json:
         for item in found:
@@ -321,3 +287,22 @@ def search(
         wide=("text",),
         right=("posted",),
     )
+
+
+def _print_facets(found: Facets, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    print(f"{found.total:,}{'+' if found.more else ''} {'mention' if found.total == 1 else 'mentions'}")
+    if found.more:
+        print(f"Counts are of the newest {found.total:,}.")
+    spreads: list[tuple[str, Mapping[str, int] | Mapping[date, int]]] = [
+        (name, getattr(found, name)) for name in (*FACETS, "day")
+    ]
+    rows = [
+        (name if place == 0 else "", str(value), f"{count:,}")
+        for name, counts in spreads
+        for place, (value, count) in enumerate(counts.items())
+    ]
+    if rows:
+        print_table(("facet", "value", "mentions"), rows, right=("mentions",))

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline.config.base import Settings
+from pipeline.config.detecting import Campaign, Detect
 from pipeline.config.listening import (
     IMPORT,
     Brand,
@@ -30,6 +31,7 @@ from pipeline.config.telling import (
     ChainSettings,
     ChannelSettings,
     ConsoleChannel,
+    Deadlines,
     OverrideSettings,
     PersonSettings,
     RotaSettings,
@@ -46,10 +48,13 @@ __all__ = [
     "IMPORT",
     "AppriseChannel",
     "Brand",
+    "Campaign",
     "ChainSettings",
     "ChannelSettings",
     "Config",
     "ConsoleChannel",
+    "Deadlines",
+    "Detect",
     "Elasticsearch",
     "FilesSource",
     "HackerNewsSource",
@@ -86,6 +91,7 @@ class Config(Settings):
     store: str = "sqlite:tocsin.db"
     landing: str = "landing"
     model: Path | None = None
+    models: str = "models"
     fold_days: Annotated[float, Field(gt=0)] = 7.0
     brand: tuple[Brand, ...] = ()
     query: tuple[QuerySettings, ...] = ()
@@ -95,12 +101,15 @@ class Config(Settings):
     sla: Sla = Sla()
     weights: Weights = Weights()
     priority: PriorityTable = PriorityTable()
+    detect: Detect = Detect()
+    campaign: tuple[Campaign, ...] = ()
     team: tuple[Team, ...] = ()
     channel: tuple[ChannelSettings, ...] = (ConsoleChannel(kind="console"),)
     person: tuple[PersonSettings, ...] = ()
     rota: tuple[RotaSettings, ...] = ()
     chain: tuple[ChainSettings, ...] = ()
     silence: Silence = Silence()
+    deadlines: Deadlines = Deadlines()
     schedule: Schedule = Schedule()
     keep: Keep = Keep()
     web: Web = Web()
@@ -117,16 +126,23 @@ class Config(Settings):
             ("person", [p.name for p in self.person]),
             ("rota", [r.name for r in self.rota]),
             ("chain", [c.name for c in self.chain]),
+            ("team", [t.name for t in self.team]),
         ):
             for name in names:
                 if names.count(name) > 1:
                     raise ValueError(f"two [[{what}]] are called {name!r}; give each its own name")
+        for campaign in self.campaign:
+            _known("brand", campaign.brand, [b.name for b in self.brand], f"campaign {campaign.name!r}")
         for query in self.query:
             if query.name == IMPORT:
                 raise ValueError(f"a query cannot be called {IMPORT!r}: that is what imported files are listed under")
             _known("brand", query.brand, [b.name for b in self.brand], f"query {query.name!r}")
             for source in query.sources:
                 _known("source", source, [s.name for s in self.source], f"query {query.name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _people_and_teams_refer(self) -> Config:
         channels = [c.name for c in self.channel]
         for what, name, known, where in check_names(
             self.person, self.rota, self.chain, channels=channels, teams=self.team
@@ -137,6 +153,17 @@ class Config(Settings):
                 _known("brand", name, [b.name for b in self.brand], f"chain {chain.name!r}")
         for name in self.silence.channels:
             _known("channel", name, channels, "[silence]")
+        for name in self.deadlines.channels:
+            _known("channel", name, channels, "[deadlines]")
+        return self
+
+    @model_validator(mode="after")
+    def _teams_are_told_apart(self) -> Config:
+        for team in self.team:
+            for name in team.brands:
+                _known("brand", name, [b.name for b in self.brand], f"team {team.name!r}")
+        if len(defaults := [team.name for team in self.team if team.default]) > 1:
+            raise ValueError(f"{' and '.join(defaults)} are both the default team; there can be one")
         return self
 
     def brand_named(self, name: str) -> Brand | None:
@@ -221,15 +248,15 @@ def _explain(problem: Any) -> str:
 
 _KINDS: dict[str, type[Settings]] = {
     "replay": ReplaySource, "files": FilesSource, "rss": RssSource, "hackernews": HackerNewsSource, "x": XSource,
-    "console": ConsoleChannel, "webhook": WebhookChannel,
+    "console": ConsoleChannel, "webhook": WebhookChannel, "apprise": AppriseChannel,
 }  # fmt: skip
 
 
 _TABLES: dict[str, type[Settings]] = {
     "brand": Brand, "query": QuerySettings, "hours": Hours, "market": Hours, "sla": Sla, "weights": Weights,
-    "priority": PriorityTable,
+    "priority": PriorityTable, "detect": Detect, "campaign": Campaign,
     "team": Team, "schedule": Schedule, "keep": Keep, "web": Web,
-    "person": PersonSettings, "rota": RotaSettings, "chain": ChainSettings, "step": StepSettings, "override": OverrideSettings, "silence": Silence,
+    "person": PersonSettings, "rota": RotaSettings, "chain": ChainSettings, "step": StepSettings, "override": OverrideSettings, "silence": Silence, "deadlines": Deadlines,
     "elasticsearch": Elasticsearch, "P1": Target, "P2": Target, "P3": Target, "P4": Target,
 }  # fmt: skip
 
@@ -238,7 +265,7 @@ def _keys_at(location: tuple[Any, ...]) -> list[str]:
     settings: type[Settings] = Config
     for part in location:
         settings = _TABLES.get(part) or _KINDS.get(part) or settings
-    return list(settings.model_fields)
+    return [field.alias or name for name, field in settings.model_fields.items()]
 
 
 def secrets_needed(config: Config) -> dict[str, str]:
@@ -250,6 +277,8 @@ def secrets_needed(config: Config) -> dict[str, str]:
     for channel in config.channel:
         if channel.kind == "webhook":
             needed[f"webhook_{channel.name}"] = f"channel {channel.name!r}"
+        if channel.kind == "apprise":
+            needed[f"apprise_{channel.name}"] = f"channel {channel.name!r}"
     if config.silence.heartbeat:
         needed["heartbeat"] = "the sign of life to another service"
     if config.store.startswith("elasticsearch:https:"):

@@ -16,6 +16,7 @@ class Schedule(Settings):
     listen: str = "*/5 * * * *"
     watch: str = "* * * * *"
     keep: str = "17 3 * * *"
+    learn: str = "41 4 * * 1"
 
 
 class Keep(Settings):

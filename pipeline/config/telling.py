@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from pipeline.config.base import Minutes, Name, Settings, TimeOfDay, Zone
 from pipeline.config.working import Team
+from pipeline.domain import Priority
 
 Severity = Annotated[int, Field(ge=1, le=5)]
 Wait = Annotated[float, Field(ge=0, le=7 * 24 * 60, allow_inf_nan=False)]
@@ -44,17 +45,21 @@ class AppriseChannel(Settings):
     timeout: Annotated[float, Field(gt=0, le=60)] = 20.0
 
 
-ChannelSettings = Annotated[ConsoleChannel | WebhookChannel, Field(discriminator="kind")]
+ChannelSettings = Annotated[ConsoleChannel | WebhookChannel | AppriseChannel, Field(discriminator="kind")]
 
 
 class PersonSettings(Settings):
-    """Somebody who can be told. In the quiet hours only of what has severity 4 or 5; the rest waits until they end."""
+    """Somebody who can be told. In the quiet hours only of what has severity 4 or 5; the rest waits until they end.
+
+    With ``languages``, `tocsin next` gives them tickets in those alone.
+    """
 
     name: Name
     channels: Annotated[tuple[str, ...], Field(min_length=1)]
     timezone: Zone = "UTC"
     quiet_from: TimeOfDay | None = None
     quiet_until: TimeOfDay | None = None
+    languages: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _quiet_hours_begin_and_end(self) -> PersonSettings:
@@ -145,6 +150,15 @@ class Silence(Settings):
     channels: tuple[str, ...] = ()
     heartbeat: bool = False
     allow_private: bool = False
+
+
+class Deadlines(Settings):
+    """Tickets of these priorities that wait until ``soon_minutes`` before their respond-by, and past it, are told to
+    ``channels``, gathered for five minutes; nobody is told where none is named."""
+
+    channels: tuple[str, ...] = ()
+    soon_minutes: Minutes = 15.0
+    priorities: tuple[Priority, ...] = (Priority.P1, Priority.P2)
 
 
 def check_names(

@@ -79,10 +79,23 @@ class PriorityTable(Settings):
 
 
 class Team(Settings):
-    """Who works on what."""
+    """Who works on what: tickets that fit every condition given here; with none, only what people give it.
+
+    Of teams that fit, the one with more conditions works on it, of equals the first in the file. The ``default`` team
+    works on what none fits.
+    """
 
     name: Name
     members: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
+    categories: tuple[Category, ...] = ()
     languages: tuple[str, ...] = ()
+    urgencies: tuple[Urgency, ...] = ()
     brands: tuple[str, ...] = ()
+    markets: tuple[str, ...] = ()
+    default: bool = False
+
+    @model_validator(mode="after")
+    def _default_has_no_conditions(self) -> Team:
+        if self.default and (self.categories or self.languages or self.urgencies or self.brands or self.markets):
+            raise ValueError(f"the default team {self.name!r} takes what no other does: it has no conditions")
+        return self

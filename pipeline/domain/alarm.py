@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from pipeline.domain.detection import Finding
 from pipeline.domain.understanding import Part
 
 
@@ -16,11 +17,16 @@ class IncidentState(StrEnum):
     GROWING = "growing"
     COOLING = "cooling"
     OVER = "over"
+    REGRESSED = "regressed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """A spike or a single grave post: one per cause. ``severity`` is 1..5 and printed with its ``parts``."""
+    """A spike or a single grave post: one per cause. ``severity`` is 1..5 and printed with its ``parts``.
+
+    ``finding`` is the arithmetic of one that numbers opened, at its most unlikely; ``explained`` are the lesser causes
+    that it accounts for, of which nobody is told; ``earlier`` is the incident that has come back in it.
+    """
 
     id: str
     brand: str
@@ -38,15 +44,21 @@ class Incident:
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
     version: int = 1
+    finding: Finding | None = None
+    explained: tuple[str, ...] = ()
+    earlier: str | None = None
 
     def state(self, now: datetime) -> IncidentState:
-        """Open; growing while posts keep coming; cooling after an hour of quiet; over once closed."""
+        """Open, or regressed when it has come back; growing while posts keep coming; cooling after an hour of quiet; over
+        once closed."""
         if self.closed_at is not None:
             return IncidentState.OVER
         quiet = (now - self.last_at).total_seconds()
         if quiet > 3600:
             return IncidentState.COOLING
-        return IncidentState.GROWING if self.posts > 1 and quiet < 900 else IncidentState.OPEN
+        if self.posts > 1 and quiet < 900:
+            return IncidentState.GROWING
+        return IncidentState.OPEN if self.earlier is None else IncidentState.REGRESSED
 
 
 class Reason(StrEnum):

@@ -12,7 +12,9 @@ from pipeline.domain.learning import Label
 from pipeline.domain.understanding import ScoredMention
 from pipeline.domain.work import Event, Ticket
 
-Record = ScoredMention | Ticket | Event | Label | Incident | Notice | ChainRun | Outage | DeadLetter | Batch | Gap | Cursor
+Record = (
+    ScoredMention | Ticket | Event | Label | Incident | Notice | ChainRun | Outage | DeadLetter | Batch | Gap | Cursor
+)
 """Anything that a store keeps."""
 
 RECORDS: tuple[type[Record], ...] = (

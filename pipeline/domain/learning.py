@@ -64,3 +64,83 @@ def label_id(mention: str, head: Head, who: str, *, at: datetime) -> str:
 def labels_from(at: datetime) -> str:
     """What comes before the id of every label from that moment on, and after those of all earlier ones."""
     return f"{at:%Y%m%dT%H%M%S.%f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """A post that people labelled, as a training reads it: their answers by head."""
+
+    mention: str
+    text: str
+    language: str
+    conversation: str
+    answers: Mapping[Head, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Right answers to the same questions, of a model and of the one it was made from."""
+
+    name: str
+    labels: int
+    base: int
+    own: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What a training on own labels says of itself: labels held out by head and language, and the known corpus by head.
+
+    ``answers`` are those to labelled posts it had not seen, by mention and head; ``failures`` why it may not go live.
+    """
+
+    posts: int
+    anchors: int
+    heads: tuple[Tally, ...]
+    languages: tuple[Tally, ...]
+    kept: tuple[Tally, ...]
+    answers: Mapping[str, Mapping[str, str]]
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """One version of the models; ``trial`` is ``None`` for those that were not made from own labels."""
+
+    name: str
+    base: str | None = None
+    made_at: datetime | None = None
+    rows: int = 0
+    trial: Trial | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """When somebody made a version the live one, and why; ``override`` is why they did so though the gate had failed."""
+
+    version: str
+    who: str
+    why: str
+    at: datetime
+    override: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A post of which two models say different things under a head."""
+
+    mention: str
+    head: Head
+    live: str
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """What a candidate would have said of the newest ``posts``, beside the model that was live."""
+
+    candidate: str
+    live: str
+    at: datetime
+    posts: int
+    changes: tuple[Change, ...]

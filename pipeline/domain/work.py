@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from pipeline.domain.teams import Share
 from pipeline.domain.understanding import Category, Mention, Part, Score, Sentiment, Urgency
 
 
@@ -73,7 +74,7 @@ class Ticket:
     """The work a conversation makes; its id is the conversation's, so there can be only one.
 
     ``mention`` is the post that ranks it, ``waiting_since`` the first post nobody has answered (``None``: nothing waits),
-    ``heard_at`` when the newest of those was heard: what a person has done before that was not about it. Of a draft only.
+    ``team`` the one that a person gave it to (``None``: the rules say), ``heard_at`` when the newest of those was heard: what a person has done before that was not about it. Of a draft only.
     """
 
     id: str
@@ -99,6 +100,7 @@ class Ticket:
     reopened_at: datetime | None = None
     claimed_by: str | None = None
     claimed_until: datetime | None = None
+    team: str | None = None
     posts: int = 1
     people: int = 1
     folded: int = 0
@@ -116,16 +118,22 @@ class Ticket:
             return Status.ANSWERED
         return Status.CLAIMED if self.holder(now) else Status.OPEN
 
+    def lapsed(self, now: datetime) -> str | None:
+        """Whose claim has lapsed with nobody else's after it."""
+        return None if self.holder(now) else self.claimed_by
+
     def breached(self, now: datetime) -> bool:
-        """Whether respond-by passed without a first response."""
-        return (self.responded_at or now) > self.rank.respond_by
+        """Whether respond-by passed without a response; what waits is judged by its own, however it went before."""
+        responded = None if self.waiting_since is not None and self.resolved_at is None else self.responded_at
+        return (responded or now) > self.rank.respond_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
     """Which tickets or mentions a person looks at; ``None`` means all.
 
-    ``holder`` and ``free`` are of tickets, what stands below them is of mentions: posted from ``since`` on, before ``until``.
+    ``holder``, ``free``, ``breached`` (waiting past respond-by), ``shares`` (of any of these teams) and ``languages`` (one
+    of those that somebody speaks) are of tickets, what stands below them is of mentions: posted from ``since`` on, before ``until``.
     """
 
     brand: str | None = None
@@ -134,6 +142,9 @@ class Filters:
     category: Category | None = None
     holder: str | None = None
     free: bool = False
+    breached: bool = False
+    shares: tuple[Share, ...] = ()
+    languages: tuple[str, ...] = ()
     sentiment: Sentiment | None = None
     urgency: Urgency | None = None
     since: datetime | None = None
@@ -173,6 +184,7 @@ class EventKind(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     CLOSED = "closed"
     HANDED_OVER = "handed over"
+    ASSIGNED = "assigned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

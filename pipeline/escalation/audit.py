@@ -111,12 +111,18 @@ def _made(case: _Case, log: Mapping[str, Notice]) -> tuple[Verdict, str] | None:
         return None
     if notice.sent_at is not None:
         return Verdict.TOLD, f"sent at {notice.sent_at:%H:%M} UTC"
-    carried = [each for id_, each in log.items() if id_.startswith(f"{notice.id} instead by ")]
-    if sent := [each for each in carried if each.sent_at is not None]:
-        return Verdict.TOLD, f"sent instead by {', '.join(each.channel for each in sent)} ({notice.error})"
+    carried = [each for each in log.values() if each.id != notice.id and _tells_the_same(each, notice)]
+    sent = [each.channel for each in carried if each.sent_at is not None]
+    if notice.failed_at is not None and sent:
+        return Verdict.TOLD, f"sent by {', '.join(sent)} ({notice.error})"
     if notice.failed_at is None or any(each.failed_at is None for each in carried):
         return Verdict.SENDING, notice.error or "written, the next delivery sends it"
     return Verdict.FAILED, notice.error or "refused"
+
+
+def _tells_the_same(other: Notice, notice: Notice) -> bool:
+    """Whether a notice is of the same telling to the same person, by another of their channels or instead of it."""
+    return (other.reason, other.step, other.person) == (notice.reason, notice.step, notice.person)
 
 
 def _not_made(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from pipeline.detection import words
 from pipeline.domain import ChainRun, Incident, Reason, ScoredMention
 from pipeline.escalation.chains import DRILL, Telling, next_telling, recipients
 from pipeline.redact import redact
@@ -24,7 +25,9 @@ def message(
     arithmetic = " + ".join(f"{part.value:g} {part.name} ({redact(part.because)})" for part in incident.parts)
     people = counted(incident.people, "person", "people")
     lines = [
-        f"{counted(incident.posts, 'post')} by {people}. One grave post is enough: {incident.rule}.",
+        f"{counted(incident.posts, 'post')} by {people}. One grave post is enough: {incident.rule}."
+        if incident.finding is None
+        else f"{words.arithmetic(incident.finding)} ({incident.rule})",
         f"Severity {incident.severity} = {arithmetic}.",
     ]
     if drill:

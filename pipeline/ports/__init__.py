@@ -12,7 +12,7 @@ from pipeline.ports.collection import Landing, Progress, Source
 from pipeline.ports.counts import Counts
 from pipeline.ports.escalation import Escalation
 from pipeline.ports.keeping import Archive, Backups, Retention, Schema
-from pipeline.ports.learning import Labels
+from pipeline.ports.learning import Labels, Models
 from pipeline.ports.understanding import Classified, Classifier, FloorHit, Mentions, WordReason
 from pipeline.ports.work import Events, Tickets
 
@@ -29,6 +29,7 @@ __all__ = [
     "Labels",
     "Landing",
     "Mentions",
+    "Models",
     "Notices",
     "Notifier",
     "Progress",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from pipeline.domain import Event, EventKind, Filters, QueueCounts, QueueItem, Resolution, Ticket
@@ -15,7 +15,7 @@ class Tickets(Protocol):
     def save_tickets(self, tickets: Sequence[Ticket]) -> None:
         """Create tickets, or bring the machine's facts of existing ones up to date; people's facts are kept.
 
-        People's facts: claim, answered_at, resolved_at, resolution. A post newer than ``resolved_at`` reopens.
+        People's facts: claim, team, answered_at, resolved_at, resolution. A post newer than ``resolved_at`` reopens.
         """
 
     def ticket(self, ticket_id: str) -> Ticket:
@@ -30,11 +30,22 @@ class Tickets(Protocol):
     def queue_counts(self, now: datetime, filters: Filters) -> QueueCounts:
         """How many wait, are overdue, stand in the crisis lane."""
 
+    def due_soon(self, now: datetime, within: timedelta, *, limit: int) -> list[Ticket]:
+        """Waiting tickets that nobody holds and that must have their response within this time, the first due first."""
+
     def claim(self, ticket_id: str, responder: str, *, until: datetime, now: datetime) -> Ticket:
         """Take or extend the lease by compare-and-set; raises ``AlreadyClaimed``, ``NotFound``."""
 
     def release(self, ticket_id: str, responder: str, *, now: datetime) -> Ticket:
         """Give the lease back; raises ``AlreadyClaimed`` when another holds it."""
+
+    def hand_to(
+        self, ticket_id: str, responder: str, to: str, *, until: datetime, note: str = "", now: datetime
+    ) -> Ticket:
+        """Give the lease to somebody else by compare-and-set, so that nobody can take it in between; raises as ``claim``."""
+
+    def assign(self, ticket_id: str, responder: str, team: str, *, note: str = "", now: datetime) -> Ticket:
+        """Give the ticket to a team, whatever the rules say, and one's own lease back; raises as ``claim``."""
 
     def answered(self, ticket_id: str, responder: str, *, now: datetime) -> Ticket:
         """Record that the responder has answered; nothing waits until the next post."""

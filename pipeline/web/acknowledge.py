@@ -5,6 +5,7 @@ Opening a link changes nothing, because mail scanners open links: what acts is t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -14,7 +15,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
 from pipeline import respond
+from pipeline.alarms import audited
+from pipeline.domain import Event, Incident
 from pipeline.errors import ConfigError, LinkRefused
+from pipeline.escalation.audit import WRONG, Finding
+from pipeline.escalation.chains import acknowledged_by, next_telling, recipients
 from pipeline.escalation.links import Link, Links, used_at
 from pipeline.escalation.silence import WATCH
 from pipeline.web.actions import accept, acting, going_back
@@ -31,6 +36,50 @@ class Followed:
     link: Link
     who: str | None
     used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainShown:
+    """The chain of an incident as its page shows it: who is next and when, and what became of what was due."""
+
+    name: str
+    next_at: datetime | None
+    next_whom: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def wrong(self) -> tuple[Finding, ...]:
+        """Who should have been told and was not."""
+        return tuple(each for each in self.findings if each.verdict in WRONG)
+
+
+def chain_of(pages: Pages, incident: Incident, events: Sequence[Event], now: datetime) -> ChainShown | None:
+    """The chain that goes on for an incident; ``None`` for one without."""
+    audits = audited(incident, store=pages.store, now=now)
+    if not audits:
+        return None
+    run, findings = audits[-1]
+    said = acknowledged_by(incident, events, since=run.started_at if len(audits) > 1 else None)
+    following = None if incident.closed_at is not None else next_telling(run, after=now, acknowledged=said)
+    whom = [] if following is None else recipients(run.chain, following)
+    return ChainShown(
+        name=run.chain.name,
+        next_at=None if following is None else following.at,
+        next_whom=tuple(dict.fromkeys(each.person or each.channel for each in whom)),
+        findings=tuple(findings),
+    )
+
+
+def colleagues(pages: Pages) -> tuple[str, ...]:
+    """Everybody to whom an incident can be handed."""
+    return tuple(dict.fromkeys((*pages.config.web.responders, *(person.name for person in pages.config.person))))
+
+
+def silent_since(pages: Pages, now: datetime) -> datetime | None:
+    """Since when nobody is being told of anything, because ``watch`` does not run; ``None`` while it does or never did."""
+    last = pages.store.pulses().get(WATCH)
+    limit = timedelta(minutes=pages.config.silence.watch_minutes)
+    return last if last is not None and now - last > limit else None
 
 
 class AcknowledgeForm(BaseModel):
@@ -111,9 +160,9 @@ def alive(pages: PagesOf) -> JSONResponse:
     last, now = pages.store.pulses().get(WATCH), pages.clock()
     if last is None:
         return JSONResponse({"watch": "has never run"}, status_code=503)
-    silent = now - last > timedelta(minutes=pages.config.silence.watch_minutes)
-    words = f"silent for {span(now - last)}" if silent else f"ran {span(now - last)} ago"
-    return JSONResponse({"watch": words, "at": last.isoformat()}, status_code=503 if silent else 200)
+    if silent_since(pages, now) is not None:
+        return JSONResponse({"watch": f"silent for {span(now - last)}", "at": last.isoformat()}, status_code=503)
+    return JSONResponse({"watch": f"ran {span(now - last)} ago", "at": last.isoformat()})
 
 
 def _followed(pages: Pages, link: Link, who: str | None) -> Followed:
@@ -123,5 +172,4 @@ def _followed(pages: Pages, link: Link, who: str | None) -> Followed:
 
 def _one_of(pages: Pages, name: str) -> str | None:
     """A name that somebody here has."""
-    known = (*pages.config.web.responders, *(person.name for person in pages.config.person))
-    return name if name in known else None
+    return name if name in colleagues(pages) else None

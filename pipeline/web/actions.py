@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -13,10 +13,11 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from pipeline import respond
+from pipeline.config import Config
 from pipeline.domain import Resolution, Ticket
 from pipeline.errors import AlreadyClaimed, ConfigError, Conflict, NotFound
 from pipeline.ports import Store
-from pipeline.web.pages import FLASH_COOKIE, RESPONDER_COOKIE, UNDO_SECONDS, YEAR, Done, Pages, PagesOf
+from pipeline.web.pages import FLASH_COOKIE, RESPONDER_COOKIE, UNDO_SECONDS, YEAR, Done, Pages, PagesOf, ticket_path
 from pipeline.web.security import check_form, local_path
 from pipeline.web.tickets import held_words
 from pipeline.wording import counted
@@ -40,8 +41,9 @@ class Deed:
 
     ticket: str
     who: str
-    minutes: float
     note: str
+    to: str
+    config: Config
     now: datetime
 
 
@@ -49,7 +51,7 @@ Act = Callable[[Store, Deed], Ticket]
 
 
 def _claim(store: Store, deed: Deed) -> Ticket:
-    return respond.claim(store, deed.ticket, deed.who, minutes=deed.minutes, now=deed.now)
+    return respond.claim(store, deed.ticket, deed.who, minutes=deed.config.web.claim_minutes, now=deed.now)
 
 
 def _release(store: Store, deed: Deed) -> Ticket:
@@ -58,6 +60,10 @@ def _release(store: Store, deed: Deed) -> Ticket:
 
 def _answered(store: Store, deed: Deed) -> Ticket:
     return respond.answered(store, deed.ticket, deed.who, now=deed.now)
+
+
+def _assign(store: Store, deed: Deed) -> Ticket:
+    return respond.assign(store, deed.ticket, deed.who, deed.to, config=deed.config, note=deed.note, now=deed.now)
 
 
 def _reopen(store: Store, deed: Deed) -> Ticket:
@@ -74,6 +80,7 @@ def _resolve(resolution: Resolution) -> Act:
 ACTS: dict[str, tuple[str, Act]] = {
     "claim": ("Claimed", _claim),
     "release": ("Released", _release),
+    "assign": ("Assigned", _assign),
     "answered": ("Marked answered", _answered),
     "resolve": ("Resolved", _resolve(Resolution.ANSWERED)),
     "no-answer": ("Resolved, no answer needed", _resolve(Resolution.NO_ANSWER_NEEDED)),
@@ -91,6 +98,7 @@ class ActForm(BaseModel):
     ticket: list[str] = []
     back: str = "/"
     note: Annotated[str, Field(max_length=500)] = ""
+    to: Annotated[str, Field(max_length=80)] = ""
 
 
 @router.post("/act")
@@ -104,25 +112,41 @@ def act(request: Request, pages: PagesOf, form: Annotated[ActForm, Form()]) -> R
     ids = [one] if one else list(dict.fromkeys(form.ticket))[:MOST]
     if not ids:
         raise ConfigError("no ticket is selected; tick the boxes of those you mean, then choose what to do")
-    return going_back(pages, form.back, _do_all(pages, name, ids, who=who, note=form.note.strip()))
+    if name == "assign" and not form.to:
+        raise ConfigError("choose a team or a colleague to assign to, then press the button again")
+    deed = Deed(ticket="", who=who, note=form.note.strip(), to=form.to, config=pages.config, now=pages.clock())
+    return going_back(pages, form.back, _do_all(pages, name, ids, deed))
 
 
-def _do_all(pages: Pages, name: str, ids: Sequence[str], *, who: str, note: str) -> Done:
+@router.post("/next")
+def take_next(
+    request: Request, pages: PagesOf, csrf: Annotated[str, Form()], back: Annotated[str, Form()] = "/"
+) -> RedirectResponse:
+    """Claim the first free ticket of one's teams, and go to it."""
+    accept(request, csrf, back)
+    who, now = acting(pages, request), pages.clock()
+    ticket = respond.take_next(pages.store, who, config=pages.config, now=now)
+    if ticket is None:
+        return going_back(pages, back, Done(said="Nothing that waits is free for you"))
+    events = tuple(_latest(pages.store, ticket.id, who, now))
+    return going_back(pages, ticket_path(ticket.id), Done(said="Claimed", events=events))
+
+
+def _do_all(pages: Pages, name: str, ids: Sequence[str], deed: Deed) -> Done:
     """Act on each; what somebody else was faster with is named. Raises ``Conflict`` when nothing at all was done."""
     said, perform = ACTS[name]
-    now = pages.clock()
+    now = deed.now
+    if name == "assign":
+        said = f"Assigned to {deed.to}"
     events: list[int] = []
     refused: list[Conflict | NotFound] = []
     for ticket in ids:
         try:
-            perform(
-                pages.store,
-                Deed(ticket=ticket, who=who, minutes=pages.config.web.claim_minutes, note=note, now=now),
-            )
+            perform(pages.store, replace(deed, ticket=ticket))
         except (Conflict, NotFound) as error:
             refused.append(error)
         else:
-            events += _latest(pages.store, ticket, who, now)
+            events += _latest(pages.store, ticket, deed.who, now)
     if len(refused) == len(ids):
         raise refused[0]
     words = said if len(ids) == 1 else f"{said}: {counted(len(ids) - len(refused), 'ticket')}"

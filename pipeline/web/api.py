@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from pipeline.config import Config
 from pipeline.domain import (
     Category,
     Coverage,
@@ -25,6 +26,7 @@ from pipeline.domain import (
     Urgency,
 )
 from pipeline.errors import TocsinError
+from pipeline.teams import team_of
 from pipeline.web.pages import PagesOf
 from pipeline.web.queue import ROWS, chosen, page_of
 from pipeline.web.tickets import stretch_of
@@ -53,6 +55,7 @@ class QueueLine:
     status: Status
     claimed_by: str | None
     why: str
+    team: str | None
     claimed_until: datetime | None
     last_at: datetime
     collected_at: datetime
@@ -83,9 +86,10 @@ class TicketFacts:
     events: list[Event]
 
 
-def queue_line(item: QueueItem, now: datetime) -> QueueLine:
+def queue_line(item: QueueItem, config: Config, now: datetime) -> QueueLine:
     """One line of the queue as it stands at ``now``."""
     ticket, mention = item.ticket, item.mention
+    belonging = team_of(ticket, config)
     return QueueLine(
         ticket=ticket.id,
         mention=mention.id,
@@ -104,6 +108,7 @@ def queue_line(item: QueueItem, now: datetime) -> QueueLine:
         status=ticket.status(now),
         claimed_by=ticket.holder(now),
         why=ticket.rank.why,
+        team=belonging.team if belonging else None,
         claimed_until=ticket.claimed_until if ticket.holder(now) else None,
         last_at=ticket.last_at,
         collected_at=mention.collected_at,
@@ -114,7 +119,7 @@ def queue_line(item: QueueItem, now: datetime) -> QueueLine:
 def queue(request: Request, pages: PagesOf) -> Queue:
     """The page of the queue that the same query shows at ``/``."""
     now = pages.clock()
-    picked = chosen(request.query_params, pages.responder(request))
+    picked = chosen(request.query_params, pages.responder(request), pages.config)
     change = pages.store.change_count()
     items = pages.store.queue(now, picked.filters, limit=ROWS, offset=(picked.page - 1) * ROWS)
     if picked.show == "mine" and picked.filters.holder is None:
@@ -122,7 +127,7 @@ def queue(request: Request, pages: PagesOf) -> Queue:
     return Queue(
         change=change,
         counts=pages.store.queue_counts(now, picked.filters),
-        tickets=[queue_line(item, now) for item in items],
+        tickets=[queue_line(item, pages.config, now) for item in items],
     )
 
 

@@ -18,7 +18,7 @@ from starlette.types import Scope
 from pipeline.config import Config
 from pipeline.errors import AlreadyClaimed, ConfigError, Conflict, LinkRefused, NotFound, TocsinError, Transient
 from pipeline.escalation.links import Links
-from pipeline.ports import Store
+from pipeline.ports import Models, Store
 from pipeline.web import acknowledge, actions, api, coverage, incidents, learn, live, mentions, posts, queue, tickets
 from pipeline.web.actions import WhoAreYou
 from pipeline.web.pages import Pages
@@ -38,10 +38,17 @@ ROUTERS = (
 )
 
 
-def create_app(store: Store, config: Config, *, clock: Callable[[], datetime], links: Links | None = None) -> FastAPI:
+def create_app(
+    store: Store,
+    config: Config,
+    *,
+    clock: Callable[[], datetime],
+    links: Links | None = None,
+    models: Callable[[], Models] | None = None,
+) -> FastAPI:
     """The pages over a store; ``clock`` gives the present, aware UTC. Nothing but the store is kept between requests.
 
-    ``links`` reads the links that notices carry.
+    ``links`` reads the links that notices carry; ``models`` gives the versions of the models.
     """
     updates = live.Live(store, clock)
 
@@ -52,7 +59,7 @@ def create_app(store: Store, config: Config, *, clock: Callable[[], datetime], l
 
     # Without FastAPI's own documentation pages: they load scripts from another host.
     app = FastAPI(title="Tocsin", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.state.pages = Pages(store, config, clock)
+    app.state.pages = Pages(store, config, clock) if models is None else Pages(store, config, clock, models=models)
     app.state.live = updates
     app.state.links = links
     for router in ROUTERS:

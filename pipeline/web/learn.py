@@ -1,19 +1,26 @@
-"""Learning: what people say of a post, in one click."""
+"""Learning: what people say of a post in one click, the live model, and the candidate beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
 from pipeline import lessons
-from pipeline.domain import Head, Label
+from pipeline.domain import Change, Head, Label, Mention, ModelVersion, Shadow, Tally
+from pipeline.errors import ConfigError, NotFound
 from pipeline.labels import before, checked
+from pipeline.text import FIRST_CLASS
+from pipeline.web import posts
 from pipeline.web.actions import accept, acting, going_back
-from pipeline.web.pages import Done, PagesOf
+from pipeline.web.pages import Done, Pages, PagesOf
+from pipeline.wording import counted
 
 router = APIRouter()
 
@@ -50,3 +57,134 @@ def _said(labels: Sequence[Label]) -> str:
     if not words:
         return "Label taken back, the model has its say again"
     return f"Labelled {words}: used at the next training; the order has changed now"
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+MONTH = timedelta(days=30)
+CHANGES = 20
+"""Posts that change which are shown: enough to judge by, few enough to read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """How right the models were in one language: on all labels, and both on those that the candidate was tried on."""
+
+    language: str
+    labels: int
+    live: int
+    tried: int
+    live_tried: int
+    candidate: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A live post of which the candidate says something else."""
+
+    mention: Mention
+    text: posts.Shown
+    changes: tuple[Change, ...]
+
+
+@router.get("/learn")
+def learn(request: Request, pages: PagesOf) -> HTMLResponse:
+    """The live model, how right it was on corrected posts, and the candidate beside it."""
+    visit = pages.visit(request)
+    models = pages.models()
+    live, versions, promotions = models.live(), models.versions(), models.promotions()
+    candidates = sorted(
+        (each for each in versions if each.name != live and each.trial is not None), key=_made, reverse=True
+    )
+    asked = request.query_params.get("candidate")
+    candidate = next((each for each in candidates if asked in {None, each.name}), None)
+    since = visit.now - MONTH
+    seen = models.shadow(candidate.name) if candidate else None
+    changed = _changed(pages, seen)
+    return pages.render(
+        visit,
+        "learn.html",
+        live=models.version(live),
+        promotion=next((each for each in reversed(promotions) if each.version == live), None),
+        promotions=list(reversed(promotions)),
+        previous=models.previous(),
+        candidate=candidate,
+        candidates=candidates,
+        failures=lessons.refusals(candidate) if candidate else (),
+        right=_right(
+            lessons.rightness(pages.store, None, since=since),
+            lessons.rightness(pages.store, candidate, since=since) if candidate else [],
+        ),
+        seen=seen,
+        changed_posts=len({each.mention for each in seen.changes}) if seen else 0,
+        changed=changed,
+        first_class=FIRST_CLASS,
+    )
+
+
+class LearnForm(BaseModel):
+    """What somebody decides about a version; ``override`` is why against the gate."""
+
+    csrf: str
+    do: Literal["promote", "shadow", "rollback"]
+    model: Annotated[str, Field(max_length=80)] = ""
+    why: Annotated[str, Field(max_length=300)] = ""
+    override: Annotated[str, Field(max_length=300)] = ""
+    back: str = "/learn"
+
+
+@router.post("/learn")
+def decide(request: Request, pages: PagesOf, form: Annotated[LearnForm, Form()]) -> RedirectResponse:
+    """Make a version live, go back to the one before, or try one on live posts without effect."""
+    accept(request, form.csrf, form.back)
+    who = acting(pages, request)
+    models, now = pages.models(), pages.clock()
+    if form.do == "shadow":
+        seen = lessons.shadow(pages.store, models, form.model, config=pages.config, now=now)
+        said = f"Tried on the newest {counted(seen.posts, 'post')}: nothing has changed for anybody"
+    elif form.do == "rollback":
+        said = f"{lessons.roll_back(models, who=who, why=form.why, now=now).version} is live again"
+    else:
+        if not form.why.strip():
+            raise ConfigError("say why it should go live: colleagues read it in the history")
+        made = lessons.promote(models, form.model, who=who, why=form.why, now=now, override=form.override)
+        said = f"{made.version} is live from the next batch on"
+    return going_back(pages, "/learn" if form.do != "shadow" else form.back, Done(said=said))
+
+
+def _made(version: ModelVersion) -> tuple[str, str]:
+    return version.made_at.isoformat() if version.made_at else "", version.name
+
+
+def _right(all_labels: Sequence[Tally], tried: Sequence[Tally]) -> list[Right]:
+    both = {tally.name: tally for tally in tried}
+    nothing = Tally(name="", labels=0, base=0, own=0)
+    return [
+        Right(
+            language=tally.name,
+            labels=tally.labels,
+            live=tally.base,
+            tried=both.get(tally.name, nothing).labels,
+            live_tried=both.get(tally.name, nothing).base,
+            candidate=both.get(tally.name, nothing).own,
+        )
+        for tally in all_labels
+    ]
+
+
+def _changed(pages: Pages, seen: Shadow | None) -> list[Changed]:
+    """The first posts that change and are still here, what is grave before the rest."""
+    by_post: dict[str, list[Change]] = {}
+    for change in seen.changes if seen else ():
+        by_post.setdefault(change.mention, []).append(change)
+    heads = list(Head)
+    order = sorted(by_post, key=lambda id_: (Head.CRISIS not in {each.head for each in by_post[id_]}, id_))
+    found: list[Changed] = []
+    for id_ in order:
+        if len(found) == CHANGES:
+            break
+        with suppress(NotFound):  # forgotten since
+            mention = pages.store.mention(id_).mention
+            changes = tuple(sorted(by_post[id_], key=lambda each: heads.index(each.head)))
+            found.append(Changed(mention=mention, text=posts.whole(mention.text), changes=changes))
+    return found

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from pipeline.domain import Filters, ScoredMention, Ticket
+from pipeline.domain import MOST_COUNTED, Facets, ScoredMention, Ticket
 from pipeline.errors import ConfigError
+from pipeline.search import parsed
 from pipeline.text import FIRST_CLASS
-from pipeline.web import posts
-from pipeline.web.pages import PagesOf, with_query
-from pipeline.web.queue import ROWS, choices, chosen
+from pipeline.web import narrowing, posts
+from pipeline.web.pages import PagesOf
+from pipeline.web.queue import ROWS
 
 SEARCH_LENGTH = 300  # longer is pasted text, and costs the store more than anybody reads
 
@@ -32,44 +33,44 @@ class Found:
 def mentions(request: Request, pages: PagesOf) -> HTMLResponse:
     """The page: newest first."""
     visit = pages.visit(request)
-    picked = chosen(request.query_params, visit.responder)
-    filters = replace(picked.filters, holder=None, free=False)
-    text = (request.query_params.get("q") or "").strip()
-    items, problem = _search(pages, text, filters, offset=(picked.page - 1) * ROWS)
+    search = narrowing.asked(request.query_params, pages.zone)
+    items, facets, problem = _search(pages, search)
     tickets = pages.store.tickets({item.mention.conversation for item in items})
+    looked_for = None if problem else parsed(search.text)
+    wanted = looked_for.wanted if looked_for else ()
     found = [
         Found(
             item=item,
-            text=posts.excerpt(item.mention.text, search=text, language=item.mention.language),
+            text=posts.excerpt(item.mention.text, wanted=wanted, language=item.mention.language),
             ticket=tickets.get(item.mention.conversation),
         )
         for item in items[:ROWS]
     ]
-    query = picked.query(q=text, show=None)
     return pages.render(
         visit,
         "mentions.html",
         status=400 if problem else 200,
-        text=text,
-        picked=picked,
-        filtered=filters != Filters(),
-        choices=choices(
-            pages.config, filters, [(i.mention.brand, i.mention.source, i.mention.language) for i in items]
-        ),
+        search=search,
+        chips=narrowing.chips(search),
+        facets=narrowing.facets(search, facets),
+        total=facets.total,
+        more=facets.more,
+        most_counted=MOST_COUNTED,
         found=found,
         problem=problem,
-        first=(picked.page - 1) * ROWS + 1,
-        before=with_query("/mentions", query | {"page": picked.page - 1}) if picked.page > 1 else None,
-        after=with_query("/mentions", query | {"page": picked.page + 1}) if len(items) > ROWS else None,
+        first=(search.page - 1) * ROWS + 1,
+        before=search.link(page=search.page - 1) if search.page > 1 else None,
+        after=search.link(page=search.page + 1) if len(items) > ROWS else None,
         first_class=FIRST_CLASS,
     )
 
 
-def _search(pages: PagesOf, text: str, filters: Filters, *, offset: int) -> tuple[list[ScoredMention], str]:
-    """What is found, or why nothing can be searched for."""
-    if len(text) > SEARCH_LENGTH:
-        return [], f"a search holds at most {SEARCH_LENGTH} characters; this one has {len(text):,}"
+def _search(pages: PagesOf, search: narrowing.Asked) -> tuple[list[ScoredMention], Facets, str]:
+    """What is found and the numbers over it, or why nothing can be searched for."""
+    if len(search.text) > SEARCH_LENGTH:
+        return [], Facets(), f"a search holds at most {SEARCH_LENGTH} characters; this one has {len(search.text):,}"
     try:
-        return pages.store.search(text, filters, limit=ROWS + 1, offset=offset), ""
+        items = pages.store.search(search.text, search.filters, limit=ROWS + 1, offset=(search.page - 1) * ROWS)
+        return items, pages.store.facets(search.text, search.filters, zone=pages.zone), ""
     except ConfigError as error:
-        return [], str(error)
+        return [], Facets(), str(error)

@@ -17,7 +17,8 @@ from starlette.responses import HTMLResponse
 from pipeline import wording
 from pipeline.config import Config
 from pipeline.domain import Incident
-from pipeline.ports import Store
+from pipeline.errors import ConfigError
+from pipeline.ports import Models, Store
 from pipeline.web import icons, posts
 from pipeline.web.security import CSRF_COOKIE, Seal, new_token
 
@@ -57,14 +58,19 @@ class Visit:
     done: Done | None = None
 
 
+def _no_models() -> Models:
+    raise ConfigError("these pages know of no models; start them with `tocsin up`, or pipeline.pages")
+
+
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """The store and the settings behind every page."""
+    """The store and the settings behind every page; ``models`` are looked for when a page is about them."""
 
     store: Store
     config: Config
     clock: Callable[[], datetime]
     seal: Seal = field(default_factory=Seal)
+    models: Callable[[], Models] = _no_models
 
     @property
     def zone(self) -> ZoneInfo:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.domain import WHOLE_POST, Score
-from pipeline.text import fold, stem, stems_of, visible
+from pipeline.highlight import Span, clusters, joined, spans
+from pipeline.search import Term
+from pipeline.text import fold
 
 EXCERPT = 280
 """Characters of a post in a list: two to three lines, the length of a classic post."""
@@ -35,10 +37,8 @@ _HIDDEN = re.compile(
     rf"|(?<!\U0001f3f4)(?<![{_TAGS}])[{_TAGS}]+"
 )
 _SPACE = re.compile(r"[^\S\u2028\u2029]+")
-_SEARCH = re.compile(r'(-?)"([^"]*)"?|(\S+)')
 
-Span = tuple[int, int]
-Found = tuple[str, str, int, int]  # a word folded, as written, and where it stands
+Found = tuple[str, int, int]  # a word folded, and where it stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +67,12 @@ def reasons(score: Score) -> list[str]:
     return [because for because in told if because.strip()]
 
 
-def excerpt(text: str, *, strong: Iterable[str] = (), search: str = "", language: str = "und") -> Shown:
+def excerpt(text: str, *, strong: Iterable[str] = (), wanted: Sequence[Term] = (), language: str = "und") -> Shown:
     """A post in a list: one paragraph, around the first marked words when they come late."""
     flat = _SPACE.sub(" ", text).strip()
-    spans = _marked(flat, strong, search, language)
-    start, end = _window(flat, spans)
-    pieces = _pieces(flat, spans, start, end)
+    marks = joined([*_marked(flat, strong), *spans(flat, language, wanted)])
+    start, end = _window(flat, marks)
+    pieces = _pieces(flat, marks, start, end)
     before = (Piece(kind="text", text="… "),) if start else ()
     after = (Piece(kind="text", text=" …"),) if end < len(flat) else ()
     return Shown(pieces=(*before, *pieces, *after))
@@ -81,11 +81,11 @@ def excerpt(text: str, *, strong: Iterable[str] = (), search: str = "", language
 def whole(text: str, *, strong: Iterable[str] = ()) -> Shown:
     """A post on its ticket: line breaks kept, folded beyond ``LONG`` characters."""
     tidy = re.sub(r"\n{3,}", "\n\n", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-    spans = _marked(tidy, strong, "", "und")
+    marks = joined(_marked(tidy, strong))
     cut = len(tidy) if len(tidy) <= LONG * 1.2 else _before_word(tidy, LONG)
     return Shown(
-        pieces=tuple(_pieces(tidy, spans, 0, cut)),
-        rest=tuple(_pieces(tidy, spans, cut, len(tidy))),
+        pieces=tuple(_pieces(tidy, marks, 0, cut)),
+        rest=tuple(_pieces(tidy, marks, cut, len(tidy))),
         rest_length=len(tidy) - cut,
     )
 
@@ -99,18 +99,12 @@ def line(text: str, length: int = 120) -> str:
 # --- marking --------------------------------------------------------------------------------------------------------
 
 
-def _marked(text: str, strong: Iterable[str], search: str, language: str) -> list[Span]:
-    found: list[Found] = [(fold(match[0]), match[0], match.start(), match.end()) for match in _WORD.finditer(text)]
-    spans: list[Span] = []
+def _marked(text: str, strong: Iterable[str]) -> list[Span]:
+    found: list[Found] = [(fold(match[0]), match.start(), match.end()) for match in _WORD.finditer(text)]
+    marks: list[Span] = []
     for phrase in strong:
-        spans += _said(phrase, found) or [span for part in phrase.split(", ") for span in _said(part, found)]
-    phrases, words = _searched(search)
-    for wanted in phrases:
-        spans += _runs(wanted, found)
-    forms = set().union(*map(stems_of, words)) if words else set()
-    if forms:
-        spans += [(start, end) for _, word, start, end in found if stem(visible(word), language) in forms]
-    return _joined(spans)
+        marks += _said(phrase, found) or [span for part in phrase.split(", ") for span in _said(part, found)]
+    return marks
 
 
 def _said(phrase: str, found: Sequence[Found]) -> list[Span]:
@@ -122,30 +116,7 @@ def _runs(wanted: Sequence[str], found: Sequence[Found]) -> list[Span]:
     size = len(wanted)
     words = [word for word, *_ in found]
     starts = range(len(words) - size + 1) if wanted else ()
-    return [(found[i][2], found[i + size - 1][3]) for i in starts if words[i : i + size] == list(wanted)]
-
-
-def _searched(search: str) -> tuple[list[list[str]], list[str]]:
-    """The phrases and single words a search asks for, without what it excludes."""
-    phrases: list[list[str]] = []
-    words: list[str] = []
-    for match in _SEARCH.finditer(search):
-        minus, phrase, word = match.groups()
-        if word is None and not minus:
-            phrases.append([fold(part) for part in _WORD.findall(phrase)])
-        elif word is not None and not word.startswith("-"):
-            words += _WORD.findall(word)
-    return phrases, words
-
-
-def _joined(spans: Iterable[Span]) -> list[Span]:
-    joined: list[Span] = []
-    for start, end in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((start, end))
-    return joined
+    return [(found[i][1], found[i + size - 1][2]) for i in starts if words[i : i + size] == list(wanted)]
 
 
 # --- cutting --------------------------------------------------------------------------------------------------------
@@ -160,9 +131,10 @@ def _window(text: str, spans: Sequence[Span]) -> Span:
 
 
 def _before_word(text: str, at: int) -> int:
-    """The nearest blank at or before a position, unless that is far off (languages without blanks)."""
-    blank = text.rfind(" ", max(0, at - 40), at + 1)
-    return blank if blank > 0 else at
+    """The nearest blank at or before a position; where that is far off (languages without blanks), the nearest character."""
+    near = max(0, at - 40)
+    blank = text.rfind(" ", near, at + 1)
+    return blank if blank > 0 else near + max(place for place in clusters(text[near : at + 1]) if place <= at - near)
 
 
 def _pieces(text: str, spans: Sequence[Span], start: int, end: int) -> list[Piece]:

@@ -11,8 +11,9 @@ from starlette.datastructures import QueryParams
 
 from pipeline import hearing
 from pipeline.config import Config
-from pipeline.domain import Category, Filters, Lane, QueueItem
+from pipeline.domain import Belonging, Category, Filters, Lane, QueueItem
 from pipeline.errors import ConfigError
+from pipeline.teams import colleagues, share_of, team_of
 from pipeline.text import FIRST_CLASS
 from pipeline.web import posts
 from pipeline.web.pages import PagesOf, with_query
@@ -27,10 +28,11 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """What the address asks for: filters, whose tickets, which page."""
+    """What the address asks for: filters, whose tickets, which team's, which page."""
 
     filters: Filters
     show: str
+    team: str | None
     page: int
 
     def query(self, **changes: object) -> dict[str, object]:
@@ -40,6 +42,8 @@ class Chosen:
             "source": self.filters.source,
             "language": self.filters.language,
             "category": self.filters.category,
+            "team": self.team,
+            "breached": "1" if self.filters.breached else None,
             "show": None if self.show == "all" else self.show,
         }
         return now | changes
@@ -58,13 +62,15 @@ class Choices:
     sources: Sequence[str]
     languages: Sequence[str]
     categories: Sequence[Category]
+    teams: Sequence[str]
 
 
-def chosen(params: QueryParams, responder: str | None) -> Chosen:
+def chosen(params: QueryParams, responder: str | None, config: Config) -> Chosen:
     """The filters of an address; raises ``ConfigError`` for values that mean nothing."""
     show = params.get("show") or "all"
     if show not in {"all", "mine", "free"}:
         raise ConfigError(f"show={show}: use mine, free or all")
+    team = params.get("team") or None
     return Chosen(
         filters=Filters(
             brand=params.get("brand") or None,
@@ -73,8 +79,11 @@ def chosen(params: QueryParams, responder: str | None) -> Chosen:
             category=category(params.get("category") or ""),
             holder=responder if show == "mine" else None,
             free=show == "free",
+            breached=bool(params.get("breached")),
+            shares=(share_of(team, config),) if team else (),
         ),
         show=show,
+        team=team,
         page=page_of(params),
     )
 
@@ -104,6 +113,7 @@ def choices(config: Config, picked: Filters, seen: Sequence[tuple[str, str, str]
         sources=_all(sources, picked.source, [source for _, source, _ in seen]),
         languages=_all(list(FIRST_CLASS), picked.language, [language for _, _, language in seen]),
         categories=tuple(Category),
+        teams=[team.name for team in config.team],
     )
 
 
@@ -117,22 +127,30 @@ class Row:
 
     item: QueueItem
     text: posts.Shown
+    team: Belonging | None
 
 
-def rows(items: Sequence[QueueItem]) -> list[Row]:
+def rows(items: Sequence[QueueItem], config: Config) -> list[Row]:
     """The rows of the queue, the words behind each rank marked."""
-    return [Row(item=item, text=posts.excerpt(item.mention.text, strong=posts.reasons(item.score))) for item in items]
+    return [
+        Row(
+            item=item,
+            text=posts.excerpt(item.mention.text, strong=posts.reasons(item.score)),
+            team=team_of(item.ticket, config),
+        )
+        for item in items
+    ]
 
 
 @router.get("/")
 def queue(request: Request, pages: PagesOf) -> HTMLResponse:
     """The page; a fixed number of calls of the store, however many rows."""
     visit = pages.visit(request)
-    picked = chosen(request.query_params, visit.responder)
+    picked = chosen(request.query_params, visit.responder, pages.config)
     nobody = picked.show == "mine" and visit.responder is None
     offset = (picked.page - 1) * ROWS
     items = [] if nobody else pages.store.queue(visit.now, picked.filters, limit=ROWS + 1, offset=offset)
-    shown = rows(items[:ROWS])
+    shown = rows(items[:ROWS], pages.config)
     counts = pages.store.queue_counts(visit.now, Filters())
     seen = [(item.mention.brand, item.mention.source, item.mention.language) for item in items]
     return pages.render(
@@ -148,6 +166,7 @@ def queue(request: Request, pages: PagesOf) -> HTMLResponse:
         before=with_query("/", picked.query(page=_page(picked.page - 1))) if picked.page > 1 else None,
         after=with_query("/", picked.query(page=picked.page + 1)) if len(items) > ROWS else None,
         stale=hearing.stale(pages.store.cursors(), pages.config.pairs(), visit.now),
+        people=colleagues(pages.config),
         first_class=FIRST_CLASS,
     )
 

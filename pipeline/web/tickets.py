@@ -15,6 +15,7 @@ from pipeline.domain import Event, EventKind, Mention, Part, Rank, Score, Scored
 from pipeline.errors import NotFound
 from pipeline.labels import with_labels
 from pipeline.ports import Mentions
+from pipeline.teams import colleagues, team_of
 from pipeline.text import FIRST_CLASS
 from pipeline.web import posts
 from pipeline.web.pages import Pages, PagesOf
@@ -111,6 +112,9 @@ def ticket(ticket_id: str, request: Request, pages: PagesOf) -> HTMLResponse:
         questions=questions_of(pages, lead, log.get(lead.mention.id, ())) if lead else [],
         events=lines(pages.store.events(found.id)),
         incidents=[one for one in visit.incidents if found.mention in one.mentions],
+        team=team_of(found, pages.config),
+        teams=[team.name for team in pages.config.team],
+        people=colleagues(pages.config),
         first_class=FIRST_CLASS,
     )
 

@@ -13,6 +13,12 @@ RUNS = (
         "queue: a page at 10 thousand to 1 million tickets",
         [str(HERE / "queue.py"), "--sizes", "10000", "100000", "1000000"],
     ),
+    ("search: with its facets, SQLite, 100 thousand mentions", ["-m", "tests.bench.search"]),
+    (
+        "Elasticsearch: written beside bare helpers.bulk, the queue and search with facets, 100 thousand mentions",
+        ["-m", "tests.bench.elastic", "--mentions", "100000", "--tickets", "20000"],
+    ),
+    ("queueing: who waits under overload, five orders simulated", ["-m", "tests.bench.queueing"]),
     ("arrival: from the source to the queue, and memory", ["-m", "tests.bench.arrival"]),
 )
 

@@ -30,7 +30,8 @@ from pipeline.stores.elastic.documents import mention_document
 from pipeline.stores.elastic.indices import make, month_of
 from pipeline.stores.elastic.wire import Write
 from tests import node
-from tests.bench.queue import NOW, VOCABULARY, noise, post, tickets, timed
+from tests.bench.queue import NOW, noise, post, tickets, timed
+from tests.bench.search import questions as searches
 
 BATCH = 5_000  # documents made searchable at once
 SKETCH = 11  # fold bands of a mention
@@ -126,9 +127,6 @@ def reading(url: str, waiting: Sequence[Ticket]) -> None:
 
             return ask
 
-        def word() -> str:
-            return chance.choice(VOCABULARY)
-
         free = [item.ticket.id for item in store.queue(NOW, ALL, limit=400)]
         questions: list[tuple[str, Callable[[], object]]] = [
             ("queue page and counts", page()),
@@ -136,18 +134,13 @@ def reading(url: str, waiting: Sequence[Ticket]) -> None:
             ("... one category", page(Filters(category=Category.PRAISE))),
             ("... free", page(Filters(free=True))),
             (f"... from row {len(waiting) // 2:,} on", page(offset=len(waiting) // 2)),
-            ("search: one word", lambda: store.search(word(), ALL)),
-            ("search: two words", lambda: store.search(f"{word()} {word()}", ALL)),
-            ("search: word, brand", lambda: store.search(word(), Filters(brand="Lumiva"))),
-            ("search: phrase", lambda: store.search(f'"{word()} {word()}"', ALL)),
-            ("search: word -word", lambda: store.search(f"{word()} -{word()}", ALL)),
-            ("list, newest first", lambda: store.search("", ALL)),
+            *searches(store, chance),
             ("change_count", store.change_count),
             ("claim", lambda: store.claim(free.pop(), "Ana", until=NOW + timedelta(minutes=15), now=NOW)),
         ]
         for name, ask in questions:
             p50, p95 = timed(ask)
-            print(f"  {name:<26} p50 {p50:8.2f} ms  p95 {p95:8.2f} ms", flush=True)
+            print(f"  {name:<28} p50 {p50:8.2f} ms  p95 {p95:8.2f} ms", flush=True)
 
 
 def main() -> None:
@@ -157,6 +150,9 @@ def main() -> None:
     parser.add_argument("--tickets", type=int, default=20_000)
     parser.add_argument("--url")
     asked = parser.parse_args()
+    if asked.url is None and (node.java() is None or not node.CACHED.is_file()):
+        print("skipped: no Elasticsearch here; tests/elasticsearch.sh says what it takes")
+        return
     noise()
     with cluster(asked.url) as url:
         try:

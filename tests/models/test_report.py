@@ -27,6 +27,7 @@ from models.report.items import (
     training_keys,
     write_held_out,
 )
+from models.report.learning import SHOWN, learning
 from models.report.page import as_json, as_page, parts
 from models.report.resample import compare, resamples
 
@@ -331,6 +332,7 @@ def test_the_page_opens_from_a_file_without_a_network(tmp_path: Path, scheme: st
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_context(color_scheme=scheme, offline=True).new_page()
+        page.set_default_timeout(120_000)  # four megabytes of script, on a machine that may be busy
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -372,3 +374,21 @@ def test_held_out_answers_are_only_compared_with_such(tmp_path: Path) -> None:
         making.make(making.Wanted(held_out=tmp_path / "a", against=artefact.STARTER))
     with pytest.raises(ItemsError, match="no model's folder"):
         making.make(making.Wanted(against=tmp_path / "b"))
+
+
+# --- what more labels would buy -------------------------------------------------------------------------------------
+
+
+def test_the_learning_curve_grows_from_few_labels_to_all_and_prices_the_next_ones() -> None:
+    steps: list[float] = []
+    rows = [row for row in corpus.read(None).rows if row.language in {"en", "de"}][:300]
+    found = learning(rows, lambda _step, share: steps.append(share))
+    assert [each.metric for each in found] == list(SHOWN)
+    for each in found:
+        assert list(each.posts) == sorted(each.posts)
+        assert len(each.figures) == len(each.posts)
+    sentiment = found[0]
+    assert sentiment.gain == pytest.approx(
+        np.polyfit(np.log(sentiment.posts), sentiment.figures, 1)[0] * np.log1p(sentiment.more / sentiment.posts[-1])
+    )
+    assert steps[-1] == 1.0

@@ -52,7 +52,7 @@ class Browser:
 
 
 def browser(desk: Desk) -> Browser:
-    return Browser(TestClient(create_app(desk.store, desk.config, clock=desk.clock), base_url=ADDRESS))
+    return Browser(TestClient(create_app(desk.store, desk.config, clock=desk.clock, models=lambda: desk.models), base_url=ADDRESS))
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def stranger(desk: Desk) -> Browser:
 @pytest.fixture
 def address(desk: Desk) -> Iterator[str]:
     """The pages on a port of their own, served as in production."""
-    app = create_app(desk.store, desk.config, clock=desk.clock)
+    app = create_app(desk.store, desk.config, clock=desk.clock, models=lambda: desk.models)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

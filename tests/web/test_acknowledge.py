@@ -9,11 +9,14 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 
+from pipeline.alarms import Telling, tell
+from pipeline.config import parse
 from pipeline.domain import EventKind, Incident, Notice, Reason
 from pipeline.escalation.links import Links
 from pipeline.web import create_app
 from tests.factories import incident
-from tests.web.conftest import ADDRESS, Browser
+from tests.fakes import RecordingNotifier
+from tests.web.conftest import ADDRESS, Browser, browser
 from tests.web.world import Desk
 
 LINKS = Links("a key that nobody knows", ADDRESS)
@@ -167,3 +170,48 @@ def test_monitors_see_when_nobody_is_being_told(desk: Desk, stranger: Browser) -
     assert (stranger.get("/alive").status_code, stranger.get("/alive").json()["watch"]) == (200, "ran under 1 min ago")
     desk.clock.now += timedelta(minutes=11)
     assert (stranger.get("/alive").status_code, stranger.get("/alive").json()["watch"]) == (503, "silent for 11 min")
+
+
+# --- what an incident's page says of its chain -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chained(desk: Desk) -> Desk:
+    """A desk whose incidents are told along a chain."""
+    desk.config = parse(
+        {
+            "brand": [{"name": "Brightly"}],
+            "web": {"responders": ["Ana", "Ben"]},
+            "person": [{"name": "Ana", "channels": ["console"]}, {"name": "Maria", "channels": ["console"]}],
+            "chain": [{"name": "crisis", "step": [{"people": ["Ana"]}, {"wait": 10, "people": ["Maria"]}]}],
+        }
+    )
+    return desk
+
+
+def watch(desk: Desk) -> None:
+    console = RecordingNotifier()
+    tell(Telling(store=desk.store, config=desk.config, notifiers={"console": console}, clock=desk.clock))
+
+
+def test_the_page_says_who_was_told_who_is_next_and_what_was_missed(chained: Desk) -> None:
+    burning = chained.store.save_incident(incident(opened_at=chained.clock.now - timedelta(minutes=1)))
+    ana = browser(chained).be("Ana")
+    watch(chained)
+    page = ana.get(f"/incidents/{burning.id}").text
+    assert "<strong>Maria</strong>" in page
+    assert "in 10 min" in page
+    assert "<strong>Ana by console</strong>: incident opened" in page
+    chained.clock.on(minutes=20)  # nothing ran
+    page = ana.get(f"/incidents/{burning.id}").text
+    assert "Maria by console, due" in page
+    assert "missed" in page
+    assert "Nobody is being told of anything" in ana.get("/incidents").text
+    watch(chained)
+    assert "Nobody is being told of anything" not in ana.get("/incidents").text
+    ana.post("/acknowledge", incident=burning.id)
+    assert "Chain crisis is stopped" in ana.get(f"/incidents/{burning.id}").text
+
+
+def test_an_incident_without_a_chain_has_no_such_card(desk: Desk, ana: Browser, burning: Incident) -> None:
+    assert "Who is told next" not in ana.get(f"/incidents/{burning.id}").text

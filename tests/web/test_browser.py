@@ -92,7 +92,7 @@ def tab(tabs: Any) -> Iterator[Tab]:
 
 
 PATHS = ("/", "/tickets/x:900", "/tickets/x:1863", "/mentions?q=kestrel", "/mentions?q=zebra", "/incidents", "{incident}", "/coverage",
-         "/help", "/?show=mine", "/?brand=Brightly", "/tickets/x:nowhere")  # fmt: skip
+         "/help", "/learn", "/?show=mine", "/?brand=Brightly", "/tickets/x:nowhere")  # fmt: skip
 
 
 def busy(desk: Desk) -> list[str]:
@@ -100,6 +100,7 @@ def busy(desk: Desk) -> list[str]:
     ids = shift(desk)
     listening(desk)
     desk.watch()
+    desk.candidate()
     respond.claim(desk.store, ids["mediator"], "Ben", minutes=15, now=NOW)
     respond.claim(desk.store, ids["swallowed"], "Ana", minutes=15, now=NOW)
     incident = desk.store.open_incidents()[0].id

@@ -134,9 +134,48 @@ def test_a_search_without_result_or_sense_says_what_to_try(desk: Desk, ana: Brow
 def test_mentions_are_filtered_by_the_address_and_keep_their_search_on_the_next_page(desk: Desk, ana: Browser) -> None:
     desk.add(*(desk.post(f"broken {i}", brand="Lumiva") for i in range(60)))
     page = ana.get("/mentions?q=broken&brand=Lumiva").text
-    assert 'href="/mentions?brand=Lumiva&amp;q=broken&amp;page=2"' in page
+    assert 'href="/mentions?q=broken&amp;brand=Lumiva&amp;page=2"' in page
     assert 'name="q" value="broken"' in page
     assert "Nothing found" in ana.get("/mentions?q=broken&brand=Brightly").text
+
+
+def test_facets_are_links_with_counts_that_keep_what_is_asked_for_and_lead_back(desk: Desk, ana: Browser) -> None:
+    desk.add(*(desk.post(f"broken {i}", brand="Lumiva", language="de") for i in range(3)), desk.post("broken lamp"))
+    page = ana.get("/mentions?q=broken").text
+    assert "<strong>4</strong> mentions" in page
+    narrowed = (
+        '<a href="/mentions?q=broken&amp;brand=Lumiva"><span class="value">Lumiva</span> <span class="many">3</span>'
+    )
+    assert narrowed in page
+    page = ana.get("/mentions?q=broken&brand=Lumiva&language=de").text
+    assert "<strong>3</strong> mentions" in page
+    assert '<a href="/mentions?q=broken&amp;brand=Lumiva&amp;language=de" aria-current="true">' in page
+    assert '<a href="/mentions?q=broken&amp;language=de">all<span class="unseen"> of brand</span></a>' in page
+    assert '<input type="hidden" name="brand" value="Lumiva">' in page
+
+
+def test_days_narrow_by_the_offices_midnight_and_a_facet_that_finds_nothing_can_be_left(
+    desk: Desk, ana: Browser
+) -> None:
+    desk.add(desk.post("broken today", minutes_ago=5), desk.post("broken long ago", minutes_ago=3 * 24 * 60))
+    today = desk.clock.now.date()
+    page = ana.get(f"/mentions?first={today}&last={today}").text
+    assert "broken today" in page
+    assert "broken long ago" not in page
+    assert f"day: {today}" in page
+    nothing = ana.get("/mentions?urgency=critical").text
+    assert "Nothing found" in nothing
+    assert '<span class="value">critical</span> <span class="many">0</span>' in nothing
+    assert '<a href="/mentions">all<span class="unseen"> of urgency</span></a>' in nothing
+
+
+@pytest.mark.parametrize(
+    "query", ["first=yesterday", "last=0001-01-01", "last=9999-12-31", "sentiment=bad", "urgency=x"]
+)
+def test_an_address_that_means_nothing_says_what_would(ana: Browser, query: str) -> None:
+    answer = ana.get(f"/mentions?{query}")
+    assert answer.status_code == 400
+    assert "use " in answer.text
 
 
 def test_mentions_before_anything_was_heard_lead_to_coverage(ana: Browser) -> None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipeline import detect, escalate
+from pipeline import detect, escalate, lessons
 from pipeline.config import Config, parse
-from pipeline.domain import Batch, Cursor, DeadLetter, Gap, Hit, Score, ScoredMention, Signal, Urgency
+from pipeline.domain import Batch, Cursor, DeadLetter, Filters, Gap, Head, Hit, Score, ScoredMention, Signal, Urgency
 from pipeline.prioritise import Context, prioritise
 from pipeline.stores.sqlite import SqliteStore
 from tests.factories import NOW, mention, score
+from tests.versions import VersionsInMemory
 
 CONFIG = parse(
     {
@@ -52,6 +53,7 @@ class Desk:
     store: SqliteStore = field(default_factory=lambda: SqliteStore(":memory:"))
     config: Config = CONFIG
     clock: Clock = field(default_factory=Clock)
+    models: VersionsInMemory = field(default_factory=VersionsInMemory)
     count: int = 0
 
     def post(
@@ -64,6 +66,16 @@ class Desk:
         about.setdefault("handle", f"user{self.count}")
         found = mention(native, text, **{"posted_at": at, "collected_at": self.clock.now, **about})
         return ScoredMention(mention=found, score=given or score())
+
+    def candidate(self) -> str:
+        """A candidate from two labels, tried in shadow; its name."""
+        for item, value in zip(self.store.search("", Filters(), limit=2), ("complaint", "request"), strict=True):
+            lessons.correct(
+                self.store, self.config, item.mention.id, {Head.CATEGORY: value}, who="Ana", now=self.clock()
+            )
+        name = lessons.train_own(self.store, self.models, now=self.clock()).name
+        lessons.shadow(self.store, self.models, name, config=self.config, now=self.clock())
+        return name
 
     def add(self, *items: ScoredMention, folded: int = 0, people: int = 0) -> list[str]:
         """Index mentions and make the tickets of their conversations; the tickets' ids."""

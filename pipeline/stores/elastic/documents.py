@@ -153,11 +153,12 @@ def ticket_document(ticket: Ticket) -> Document:
     """A ticket as it is indexed: itself, and where it stands in the queue.
 
     Of two tickets that are due the one that costs more is first (``costly``), of two that are not the one whose cost has
-    fallen less (``early``); both smallest first, the crisis lane before the other.
+    fallen less (``early``); both smallest first, the crisis lane before the other. ``urgent`` is the urgency to search by.
     """
     rank = ticket.rank
     behind = 0 if rank.lane is Lane.CRISIS else _BEHIND
     return encoded(ticket) | {
+        "urgent": ticket.urgency.value,
         "lane": rank.lane.value,
         "due_at": stamp(rank.due_at),
         "respond_by": stamp(rank.respond_by),

@@ -53,7 +53,7 @@ _MENTIONS: Document = {
 
 _TICKETS: Document = {
     "id": _KEYWORD,
-    **dict.fromkeys(("brand", "source", "language", "category", "lane", "claimed_by"), _KEYWORD),
+    **dict.fromkeys(("brand", "source", "language", "category", "urgent", "lane", "claimed_by", "team"), _KEYWORD),
     **dict.fromkeys(
         ("due_at", "respond_by", "costly", "early", "waiting_since", "resolved_at", "claimed_until", "outbox_ids"),
         _NUMBER,
@@ -75,6 +75,7 @@ _INCIDENTS: Document = {
     "id": _KEYWORD, "brand": _KEYWORD, "cause": _KEYWORD, "severity": _NUMBER,
     "opened_at": _TIME, "last_at": _TIME, "closed_at": _TIME,
     **_kept("title", "rule", "parts", "mentions", "posts", "people", "acknowledged_by", "acknowledged_at", "version", "outbox"),
+    **_kept("finding", "explained", "earlier"),
 }  # fmt: skip
 
 _NOTICES: Document = {

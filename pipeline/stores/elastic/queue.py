@@ -7,11 +7,12 @@ The cost of waiting of a ticket that is due stands still; that of all tickets th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import merge
 from itertools import islice
 
 from pipeline.domain import Filters, Lane, QueueCounts, QueueItem, Ticket
+from pipeline.stores.elastic import teams
 from pipeline.stores.elastic.connection import WINDOW, Connection
 from pipeline.stores.elastic.documents import decoded, scored_mention, stamp
 from pipeline.stores.elastic.mentions import with_ids
@@ -51,6 +52,14 @@ class ElasticQueue:
             overdue=found["overdue"]["doc_count"],
             crisis=found["crisis"]["doc_count"],
         )
+
+    def due_soon(self, now: datetime, within: timedelta, *, limit: int) -> list[Ticket]:
+        """Waiting tickets that nobody holds and that must have their response within this time, the first due first."""
+        due: Document = {"range": {"respond_by": {"gte": stamp(now), "lte": stamp(now + within)}}}
+        query: Document = {"bool": {"filter": [*_waiting(Filters(free=True), stamp(now)), due]}}
+        body: Document = {"query": query, "sort": ["respond_by", "id"]}
+        found = self._connection.hits(self._connection.index("tickets"), body, limit=limit)
+        return [decoded(Ticket, each.document) for each in found]
 
     def _merged(self, waiting: list[Document], now: int, wanted: int) -> Iterator[_Key]:
         """The queue, of which ``wanted`` are likely to be read."""
@@ -107,4 +116,6 @@ def _waiting(filters: Filters, now: int) -> list[Document]:
         clauses += [{"term": {"claimed_by": filters.holder}}, held]
     if filters.free:
         clauses.append({"bool": {"must_not": held}})
-    return clauses
+    if filters.breached:
+        clauses.append({"range": {"respond_by": {"lt": now}}})
+    return clauses + teams.clauses(filters)

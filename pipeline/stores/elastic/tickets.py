@@ -60,6 +60,20 @@ class ElasticTickets:
         """Give the lease back; raises ``AlreadyClaimed`` when another holds it."""
         return self._act(ticket_id, responder, lambda old: lifecycle.released(old, responder, now=now))
 
+    def hand_to(
+        self, ticket_id: str, responder: str, to: str, *, until: datetime, note: str = "", now: datetime
+    ) -> Ticket:
+        """Give the lease to somebody else in one step; raises as ``claim``."""
+        said = f"to {to}: {note}" if note else f"to {to}"
+        return self._act(
+            ticket_id, responder, lambda old: lifecycle.handed_over(old, responder, to, until=until, now=now), note=said
+        )
+
+    def assign(self, ticket_id: str, responder: str, team: str, *, note: str = "", now: datetime) -> Ticket:
+        """Give the ticket to a team, whatever the rules say; raises as ``claim``."""
+        said = f"to {team}: {note}" if note else f"to {team}"
+        return self._act(ticket_id, responder, lambda old: lifecycle.assigned(old, responder, team, now=now), note=said)
+
     def answered(self, ticket_id: str, responder: str, *, now: datetime) -> Ticket:
         """Record that the responder has answered; nothing waits until the next post."""
         return self._act(ticket_id, responder, lambda old: lifecycle.answered(old, responder, now=now))
@@ -86,7 +100,7 @@ class ElasticTickets:
             if done is None:
                 raise NotFound(f"there is no event {event_id}")
             old = decoded(Ticket, found.document)
-            lifecycle.free_for(old, responder, now)  # or undoing another's claim would be a way to take it
+            lifecycle.may_undo(old, done, responder, now=now)
             new = lifecycle.undone(old, done, later=[each for each in lines if each.id > event_id])
             new = replace(new, version=old.version + 1)
             said = _line(found, EventKind.UNDONE, responder, at=now, note=done.kind.value, undoes=event_id)

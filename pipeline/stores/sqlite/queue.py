@@ -12,11 +12,11 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush, heapreplace
 from itertools import islice
 
-from pipeline.domain import Filters, Lane, QueueCounts, QueueItem
+from pipeline.domain import Filters, Lane, QueueCounts, QueueItem, Ticket
 from pipeline.stores.sqlite.database import Database
 from pipeline.stores.sqlite.migrations import DIMENSIONS, HOUR, WAITING
 from pipeline.stores.sqlite.rows import (
@@ -29,6 +29,7 @@ from pipeline.stores.sqlite.rows import (
     text_of,
     ticket,
 )
+from pipeline.stores.sqlite.teams import predicate
 from pipeline.tickets import STEP_TIME
 
 _STEP = STEP_TIME // MICROSECOND
@@ -73,6 +74,17 @@ class SqliteQueue:
         """How many wait, are past their respond-by, stand in the crisis lane."""
         with self._database.read() as connection:
             return _counts(connection, filters, stamp(now))
+
+    def due_soon(self, now: datetime, within: timedelta, *, limit: int) -> list[Ticket]:
+        """Waiting tickets that nobody holds and that must have their response within this time, the first due first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT {columns(TICKET_COLUMNS)} FROM tickets INDEXED BY deadlines WHERE {WAITING}"
+                " AND respond_by >= :now AND respond_by <= :until AND (claimed_until IS NULL OR claimed_until <= :now)"
+                " ORDER BY respond_by, id LIMIT :limit",
+                {"now": stamp(now), "until": stamp(now + within), "limit": limit},
+            )
+            return [ticket(row) for row in rows]
 
 
 def _merged(connection: sqlite3.Connection, selection: _Selection, now: int) -> Iterator[_Key]:
@@ -166,6 +178,9 @@ def _selection(connection: sqlite3.Connection, filters: Filters, now: int) -> _S
         where += " AND claimed_by = :holder AND claimed_until > :now"
     if filters.free:
         where += " AND (claimed_until IS NULL OR claimed_until <= :now)"
+    if filters.breached:
+        where += " AND respond_by < :now"
+    where += predicate(filters, parameters)
     dimension = next(iter(chosen), None)
     if len(chosen) > 1:
         dimension = min(chosen, key=lambda name: _kept(connection, name, chosen[name], now).waiting)
@@ -199,7 +214,9 @@ def _counts(connection: sqlite3.Connection, filters: Filters, now: int) -> Queue
     chosen = _chosen(filters)
     if filters.holder is not None:
         return _counted(connection, "claims", selection.where, selection.parameters)
-    if len(chosen) > 1:  # counts are kept for one filter at a time: combinations would be as many as the tickets
+    if (
+        len(chosen) > 1 or filters.breached or filters.shares or filters.languages
+    ):  # counts are kept for one filter a time
         return _counted(connection, selection.index, selection.where, selection.parameters)
     everyone = _kept(connection, *next(iter(chosen.items()), ("all", "")), now)
     if not filters.free:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from pipeline.domain import (
@@ -17,6 +18,7 @@ from pipeline.domain import (
     Category,
     Event,
     EventKind,
+    Finding,
     Hit,
     Incident,
     Lane,
@@ -62,15 +64,16 @@ TICKET_COLUMNS = (
     "brand", "source", "query", "mention", "author", "language", "category", "urgency", "sentiment", "crisis",
     "opened_at", "last_at", "waiting_since", "posts", "people", "folded", "version",
     "responded_at", "answered_at", "resolved_at", "resolution", "reopened_at", "claimed_by", "claimed_until",
+    "team",
 )  # fmt: skip
 # The last columns of both say something of few: most rows are written without them, as binding a null takes half a
 # microsecond (sqlite3 looks for an adapter of None).
 MENTION_RARE = 3
-TICKET_RARE = 7
+TICKET_RARE = 8
 EVENT_COLUMNS = ("id", "at", "actor", "kind", "subject", "note", "before", "undone")
 INCIDENT_COLUMNS = (
     "id", "brand", "cause", "title", "rule", "severity", "parts", "opened_at", "last_at", "mentions", "posts", "people",
-    "closed_at", "acknowledged_by", "acknowledged_at", "version",
+    "closed_at", "acknowledged_by", "acknowledged_at", "version", "finding", "explained", "earlier",
 )  # fmt: skip
 
 
@@ -232,7 +235,7 @@ def ticket_row(ticket: Ticket) -> Row:
         ticket.posts, ticket.people, ticket.folded, ticket.version,
         stamp_or_none(ticket.responded_at), stamp_or_none(ticket.answered_at), stamp_or_none(ticket.resolved_at),
         None if ticket.resolution is None else ticket.resolution.value, stamp_or_none(ticket.reopened_at),
-        ticket.claimed_by, stamp_or_none(ticket.claimed_until),
+        ticket.claimed_by, stamp_or_none(ticket.claimed_until), ticket.team,
     )  # fmt: skip
 
 
@@ -240,7 +243,8 @@ def ticket(row: Row) -> Ticket:
     """The ticket of a row in the order of ``TICKET_COLUMNS``."""
     (id_, lane, level, due_at, respond_by, cost, priority, why, parts, handling_minutes, brand, source, query, mention,
      author, language, category, urgency, sentiment, crisis, opened_at, last_at, waiting_since, posts, people,
-     folded, version, responded_at, answered_at, resolved_at, resolution, reopened_at, claimed_by, claimed_until) = row  # fmt: skip
+     folded, version, responded_at, answered_at, resolved_at, resolution, reopened_at, claimed_by, claimed_until,
+     team) = row  # fmt: skip
     rank = Rank(
         cost=cost, level=level, due_at=moment(due_at), respond_by=moment(respond_by), lane=_LANES[lane],
         priority=Priority(priority), why=why, parts=parts_of(parts), handling_minutes=handling_minutes,
@@ -251,7 +255,7 @@ def ticket(row: Row) -> Ticket:
         opened_at=moment(opened_at), last_at=moment(last_at), waiting_since=moment_or_none(waiting_since),
         responded_at=moment_or_none(responded_at), answered_at=moment_or_none(answered_at),
         resolved_at=moment_or_none(resolved_at), resolution=Resolution(resolution) if resolution else None,
-        reopened_at=moment_or_none(reopened_at), claimed_by=claimed_by, claimed_until=moment_or_none(claimed_until),
+        reopened_at=moment_or_none(reopened_at), claimed_by=claimed_by, claimed_until=moment_or_none(claimed_until), team=team,
         posts=posts, people=people, folded=folded, version=version,
     )  # fmt: skip
 
@@ -264,6 +268,19 @@ def parts_json(parts: Sequence[Part]) -> str:
 def parts_of(packed: str) -> tuple[Part, ...]:
     """The factors again."""
     return tuple(Part(name=name, value=value, because=because) for name, value, because in from_json(packed))
+
+
+_FINDING = TypeAdapter(Finding)
+
+
+def finding_json(finding: Finding | None) -> str | None:
+    """The arithmetic of an incident."""
+    return None if finding is None else text_of(_FINDING.dump_json(finding).decode())
+
+
+def finding_of(packed: str | None) -> Finding | None:
+    """The arithmetic again."""
+    return None if packed is None else _FINDING.validate_json(packed)
 
 
 # --- events and incidents -------------------------------------------------------------------------------------------
@@ -291,17 +308,19 @@ def incident_row(incident: Incident) -> Row:
         incident.id, incident.brand, incident.cause, text_of(incident.title), text_of(incident.rule), incident.severity,
         parts_json(incident.parts), stamp(incident.opened_at), stamp(incident.last_at), _packed(incident.mentions),
         incident.posts, incident.people, stamp_or_none(incident.closed_at), incident.acknowledged_by,
-        stamp_or_none(incident.acknowledged_at), incident.version,
+        stamp_or_none(incident.acknowledged_at), incident.version, finding_json(incident.finding),
+        _packed(incident.explained), incident.earlier,
     )  # fmt: skip
 
 
 def incident(row: Row) -> Incident:
     """The incident of a row in the order of ``INCIDENT_COLUMNS``."""
     (id_, brand, cause, title, rule, severity, parts, opened_at, last_at, mentions, posts, people, closed_at,
-     acknowledged_by, acknowledged_at, version) = row  # fmt: skip
+     acknowledged_by, acknowledged_at, version, finding, explained, earlier) = row  # fmt: skip
     return Incident(
         id=id_, brand=brand, cause=cause, title=title, rule=rule, severity=severity, parts=parts_of(parts),
         opened_at=moment(opened_at), last_at=moment(last_at), mentions=tuple(from_json(mentions)), posts=posts,
         people=people, closed_at=moment_or_none(closed_at), acknowledged_by=acknowledged_by,
-        acknowledged_at=moment_or_none(acknowledged_at), version=version,
+        acknowledged_at=moment_or_none(acknowledged_at), version=version, finding=finding_of(finding),
+        explained=tuple(from_json(explained)), earlier=earlier,
     )  # fmt: skip

@@ -138,7 +138,7 @@ if (boxes.length) counted();
 // --- keys ----------------------------------------------------------------------------------------------------------------
 
 const help = document.getElementById("help");
-const PLACES = { q: "/", m: "/mentions", i: "/incidents", c: "/coverage" };
+const PLACES = { q: "/", m: "/mentions", i: "/incidents", c: "/coverage", l: "/learn" };
 let prefix = -Infinity;
 
 function showHelp() {
@@ -172,7 +172,16 @@ function label() {
   first?.focus();
 }
 
+// To whom it can be given: on the ticket's page, as there is room for a note.
+function assign() {
+  if (page === "ticket") return document.getElementById("to")?.focus();
+  const link = rows[at]?.querySelector("a.open");
+  if (link) location.assign(`${link.href}#assign`);
+}
+
 const KEYS = {
+  a: assign,
+  t: () => document.querySelector('.next[data-key="t"]')?.click(),
   j: () => go(at + 1),
   k: () => go(at < 0 ? 0 : at - 1),
   o: open,

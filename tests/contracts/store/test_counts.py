@@ -6,10 +6,22 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pipeline.domain import Bucket, Category, Hit, Measure, ScoredMention, Series, SeriesKind, Spread, Urgency
+from pipeline.domain import (
+    Bucket,
+    Category,
+    Finding,
+    Hit,
+    Incident,
+    Measure,
+    ScoredMention,
+    Series,
+    SeriesKind,
+    Spread,
+    Urgency,
+)
 from pipeline.ports import Store
 from tests.contracts.store.made import HOUR, ago, ahead, ids
-from tests.factories import NOW, score, scored
+from tests.factories import NOW, incident, score, scored
 
 BRAND, SOURCE = SeriesKind.BRAND, SeriesKind.SOURCE
 BRIGHTLY = Series(kind=BRAND, name="Brightly")
@@ -138,3 +150,17 @@ def test_an_empty_store_counts_nothing(store: Store) -> None:
     assert store.people(BRIGHTLY, since=ago(60), until=NOW) == 0
     assert store.posts_of(BRIGHTLY, since=ago(60), until=NOW) == []
     assert store.spreads(since=ago(60), until=NOW, people=1) == []
+
+
+def test_an_incident_keeps_its_arithmetic(store: Store) -> None:
+    finding = Finding(
+        rule="volume/3 h", cause="volume", brand="Brightly", series=Series(kind=BRAND, name="Brightly", measure=Measure.URGENT),
+        since=ago(180), until=NOW, observed=37, expected=4.25, threshold=14, once_in_days=90.5, people=31, whole=40,
+        history_days=28,
+    )  # fmt: skip
+    given = incident(cause="volume", finding=finding, explained=("slow rise",), earlier="brightly-volume-1")
+    assert store.save_incident(given) == given
+    assert store.incident(given.id) == given
+    assert list(store.dump(Incident)) == [given]
+    store.save_incident(incident(id="plain", cause="fire"))
+    assert store.incident("plain").finding is None
