@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 2
+FORMAT = 3
 """Layout of the artefact; a reader refuses a newer one."""
 STARTER = Path(__file__).with_name("starter")
 MODEL_FILE, MANIFEST_FILE = "model.skops", "manifest.json"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from models import artefact, encoder, features, floor, second
+from models import artefact, encoder, features, floor, second, third
 from models.outcome import HEADS, LABELS, WIDTH, Classified, Head, Hit, Reason, columns
 from models.table import BLOCK, DENSE, UNSAID, Floats, Known, Sight, Table, added
 from models.text import tokens
@@ -99,9 +99,12 @@ def _shares(final: NDArray[np.float64]) -> dict[Head, NDArray[np.float64]]:
 class Model:
     """A trained model. Safe to share between threads; a text's answer does not depend on its batch."""
 
-    def __init__(self, weights: Weights, *, version: str, opinion: second.Second | None = None) -> None:
+    def __init__(
+        self, weights: Weights, *, version: str, opinion: second.Second | None = None, last: third.Third | None = None
+    ) -> None:
         self.version = version
-        self._second = opinion and _fitting(opinion, weights.rule_names)
+        self._second = opinion and replace(opinion, rules=_known_rules(weights.rule_names, opinion.rules))
+        self._third = last and replace(last, layer=_fitting(last.layer, weights.rule_names))
         self._rules = _known_rules(weights.rule_names, weights.rules)
         # The layer above is linear: what reaches it is weighed by it once and for all. A head's mean tells its labels
         # nothing, and without it every pull is one towards a label and away from the others.
@@ -168,7 +171,9 @@ class Model:
         if self._second is None or not len(texts):
             return np.zeros_like(final)
         first = final.copy()
-        final[:] = self._second.add(first, texts, flags)
+        final[:] = self._second.final(first, texts, flags)
+        if self._third is not None:
+            final[:] = self._third.add(final, texts, flags)
         return _centred(final - first)
 
     def _floor(
@@ -278,9 +283,9 @@ class Model:
             found[post].sort(key=lambda reason: -reason.weight)
 
 
-def _fitting(opinion: second.Second, rule_names: NDArray[np.uint32]) -> second.Second:
-    """The second opinion with the weights of floor rules in the lexicon's order."""
-    return replace(opinion, layer=replace(opinion.layer, rules=_known_rules(rule_names, opinion.layer.rules)))
+def _fitting(layer: third.Layer, rule_names: NDArray[np.uint32]) -> third.Layer:
+    """The third opinion's layer with the weights of floor rules in the lexicon's order."""
+    return replace(layer, rules=_known_rules(rule_names, layer.rules))
 
 
 def _centred(mix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -367,12 +372,13 @@ def load(path: Path | None = None) -> Model:
             f"of its training into {folder / ENCODER}, or train the model again"
         )
     try:
-        opinion = second.Second(reader, second.layer_of(arrays, rules=len(weights.rule_names)))
+        opinion = second.second_of(arrays, rules=len(weights.rule_names))
+        last = third.Third(reader, third.layer_of(arrays, rules=len(weights.rule_names)))
     except (KeyError, ValueError) as error:
         raise artefact.ArtefactError(
             f"{folder / artefact.MODEL_FILE} does not fit this version ({error}): restore it, or train again"
         ) from error
-    return Model(weights, version=str(manifest.get("version", "unnamed")), opinion=opinion)
+    return Model(weights, version=str(manifest.get("version", "unnamed")), opinion=opinion, last=last)
 
 
 def weights_of(arrays: dict[str, NDArray[np.generic]], folder: Path) -> Weights:

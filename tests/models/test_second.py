@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import permutations
 
 import numpy as np
 import pytest
 
 import models
-from models import artefact, encoder, second
+from models import artefact, second, semantic
 from models.classifier import WHOLE_POST, weights_of
 from models.outcome import WIDTH, columns
 from pipeline import domain
@@ -26,6 +25,19 @@ POSTS = (
 @pytest.fixture(scope="module")
 def model() -> models.Model:
     return models.load()
+
+
+def test_near_meanings_are_near_in_other_languages_and_other_meanings_are_not() -> None:
+    found = semantic.vectors(["my parcel never arrived", "paketim hiç gelmedi", "the weather is lovely today"])
+    near, far = found[0] @ found[1], found[0] @ found[2]
+    assert near > 2 * far
+
+
+def test_a_vector_does_not_depend_on_its_batch() -> None:
+    texts = [text for text, _ in POSTS]
+    together = semantic.vectors(texts)
+    for number, text in enumerate(texts):
+        np.testing.assert_allclose(semantic.vectors([text])[0], together[number], atol=1e-4)
 
 
 def test_an_answer_does_not_depend_on_who_else_is_asked(model: models.Model) -> None:
@@ -50,68 +62,23 @@ def test_where_no_brand_is_judged_the_mood_of_the_author_counts(model: models.Mo
 
 def test_heads_are_compared_without_their_common_height() -> None:
     rng = np.random.default_rng(0)
-    first, scores = rng.standard_normal((4, WIDTH)), rng.standard_normal((4, encoder.OUTPUTS))
+    first, scores = rng.standard_normal((4, WIDTH)), rng.standard_normal((4, second.OUTPUTS))
     before = second.joined(first, scores)
     first[:, columns("urgency")] += 7
-    scores[:, encoder.MOOD] -= 3
+    scores[:, second.PUBLIC_CATEGORY] -= 3
     np.testing.assert_allclose(second.joined(first, scores), before)
 
 
 def test_the_artefact_keeps_it_and_refuses_another_shape() -> None:
     arrays, _ = artefact.read(artefact.STARTER)
     rules = len(weights_of(arrays, artefact.STARTER).rule_names)
-    found = second.layer_of(arrays, rules)
-    again = second.layer_of(second.arrays_of(found), rules)
-    np.testing.assert_array_equal(found.mix, again.mix)
+    found = second.second_of(arrays, rules)
+    again = second.second_of(second.arrays_of(found), rules)
+    np.testing.assert_array_equal(found.network.first, again.network.first)
     with pytest.raises(ValueError, match="second_mix"):
-        second.layer_of(arrays | {"second_mix": np.zeros((3, WIDTH), np.float32)}, rules)
-    with pytest.raises(KeyError, match="second_gate"):
-        second.layer_of({name: array for name, array in arrays.items() if name != "second_gate"}, rules)
-
-
-def odds(**heads: list[float]) -> np.ndarray:
-    """The log odds (1, 16) of one post whose heads have these probabilities."""
-    found = np.zeros((1, WIDTH))
-    for head, shares in heads.items():
-        found[0, columns(head)] = np.log(shares)  # type: ignore[arg-type]
-    return found
-
-
-SURE = {"sentiment": [0.02, 0.96, 0.02], "category": [0.01] * 6 + [0.93, 0.01], "urgency": [0.001, 0.009, 0.09, 0.9]}
-
-
-@pytest.mark.parametrize(
-    ("changed", "crisis", "asked"),
-    [
-        ({}, -6.0, False),
-        ({}, -2.0, True),
-        ({"urgency": [0.02, 0.08, 0.3, 0.6]}, -6.0, True),
-        ({"category": [0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]}, -6.0, True),
-        ({"sentiment": [0.5, 0.4, 0.1]}, -6.0, True),
-    ],
-)
-def test_the_encoder_is_asked_where_words_doubt_or_smell_danger(
-    changed: dict[str, list[float]], crisis: float, *, asked: bool
-) -> None:
-    first = odds(**(SURE | changed))
-    first[0, columns("crisis")] = crisis
-    assert second.worth_asking(first).tolist() == [asked]
-
-
-class Silent(encoder.Encoder):
-    """An encoder that must not be asked."""
-
-    def scores(self, texts: Sequence[str]) -> np.ndarray:
-        raise AssertionError(f"asked about {texts}")
-
-
-def test_a_post_of_which_the_words_are_sure_costs_no_reading() -> None:
-    arrays, _ = artefact.read(artefact.STARTER)
-    rules = len(weights_of(arrays, artefact.STARTER).rule_names)
-    opinion = second.Second(Silent.of_tokens(b""), second.layer_of(arrays, rules))
-    first = odds(**SURE)
-    first[0, columns("crisis")] = -6
-    np.testing.assert_array_equal(opinion.add(first, ["nice day"], np.zeros((1, rules), np.float32)), first)
+        second.second_of(arrays | {"second_mix": np.zeros((3, WIDTH), np.float32)}, rules)
+    with pytest.raises(KeyError, match="second_first"):
+        second.second_of({name: array for name, array in arrays.items() if name != "second_first"}, rules)
 
 
 def test_models_and_product_say_it_in_the_same_words() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import models
-from models import artefact, corpus, encoder, fit, fit_second, train
+from models import artefact, corpus, encoder, fit, fit_second, fit_third, train
 from models.evaluate import recall_at, waiting_cost
 
 SMALL = 480
@@ -17,7 +17,7 @@ SMALL = 480
 
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The encoder's numbers are kept where no other training finds them."""
+    """Sentence vectors are kept where no other training finds them."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("XDG_CACHE_HOME", str(folder))
@@ -50,15 +50,24 @@ def test_a_model_of_few_posts_beats_chance_on_posts_it_did_not_see(
     assert measured.urgent_recall[-1] > 0.30
 
 
-def test_the_encoder_reads_a_post_once_for_all_trainings(
+def test_sentence_vectors_are_read_once_for_all_trainings(
     trained: tuple[train.Report, Path, list[str]], small: corpus.Corpus, cache: Path
 ) -> None:
     steps: list[str] = []
-    reader = encoder.load()
-    fit_second.scores(reader, [row.text for row in small.rows], lambda step, _share: steps.append(step))
+    found = fit_second.vectors([row.text for row in small.rows], lambda step, _share: steps.append(step))
+    assert any(np.array_equal(found, np.load(kept)) for kept in (cache / "tocsin").glob("vectors-*.npy"))
     assert steps == []
-    assert len(list((cache / "tocsin").glob("scores-*.npy"))) == 1
     assert "meanings" in trained[2]
+
+
+def test_the_encoder_reads_a_post_once_for_all_trainings(small: corpus.Corpus, cache: Path) -> None:
+    steps: list[str] = []
+    reader = encoder.load()
+    texts = [row.text for row in small.rows[:5]] + ["a post that nobody has read before"]
+    found = [fit_third.scores(reader, texts, lambda step, _share: steps.append(step)) for _ in range(2)]
+    np.testing.assert_array_equal(*found)
+    assert steps == ["meanings"]
+    assert list((cache / "tocsin").glob("scores-*.npy"))
 
 
 def test_what_was_trained_loads_under_its_version(trained: tuple[train.Report, Path, list[str]]) -> None:
@@ -81,7 +90,10 @@ def test_the_trained_arrays_answer_as_the_design_did(small: corpus.Corpus) -> No
 
 def test_the_same_rows_give_the_same_model(small: corpus.Corpus) -> None:
     some = corpus.Corpus(rows=small.rows[::3], files=small.files, complete=False)
-    first, second = (train.fitted(some, progress=lambda _step, _share: None, version="v")[1] for _ in range(2))
+    reader = encoder.load()
+    first, second = (
+        train.fitted(some, reader=reader, progress=lambda _step, _share: None, version="v").weights for _ in range(2)
+    )
     np.testing.assert_array_equal(first.mix, second.mix)
     np.testing.assert_array_equal(first.word_weights, second.word_weights)
 

@@ -1,0 +1,127 @@
+"""Fitting the third opinion's layer, which joins what was said before with what the encoder says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from models import encoder, third
+from models.encoder import Encoder
+from models.fit import Floats, Progress, second_layer
+from models.fit_second import cache_folder
+from models.outcome import Head, columns
+from models.recipe import PublicRow, same
+
+LEAN = 1.0
+"""As in ``fit_second``: the log odds by which a post is taken for one that judges a brand."""
+MOST_MOODS = 6000
+"""Moods that are asked about: a minute and a half, and more of them change nothing."""
+STEP = 1024
+
+
+def scores(found: Encoder, texts: Sequence[str], progress: Progress) -> Floats:
+    """The encoder's raw numbers (n, 21) of texts, from the cache where the same encoder has read the same texts.
+
+    Posts that the encoder was trained on get the numbers of one that was not (see ``encoder.Unseen``).
+    """
+    known, recalled = found.unseen.recalled(map(same, texts))
+    read = np.zeros((len(texts), encoder.OUTPUTS))
+    read[known] = recalled
+    new = np.flatnonzero(~known).tolist()
+    read[new] = _asked(found, [texts[number] for number in new], progress)
+    return read
+
+
+def _asked(found: Encoder, texts: Sequence[str], progress: Progress) -> NDArray[np.float32]:
+    key = hashlib.sha256(found.graph)
+    key.update("\0".join(map(encoder.plain, texts)).encode("utf-8", "surrogatepass"))
+    kept = cache_folder() / f"scores-{key.hexdigest()[:32]}.npy"
+    if kept.is_file():
+        read: NDArray[np.float32] = np.load(kept, allow_pickle=False)
+        return read
+    read = np.zeros((len(texts), encoder.OUTPUTS), np.float32)
+    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+    for start in range(0, len(order), STEP):
+        chosen = order[start : start + STEP]
+        read[chosen] = found.scores([texts[number] for number in chosen])
+        progress("meanings", min(1.0, (start + STEP) / len(order)))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    partial = kept.with_suffix(f".{os.getpid()}.npy")
+    np.save(partial, read)
+    partial.replace(kept)
+    return read
+
+
+def fair(found: Encoder, texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Which posts (n,) have an answer of an encoder that was not trained on them."""
+    read = [same(text) for text in texts]
+    recalled: NDArray[np.bool_] = found.unseen.recalled(read)[0]
+    return recalled | ~found.unseen.knows(read)
+
+
+@dataclass(frozen=True, slots=True)
+class Moods:
+    """Posts of mood sets whose label is one sentiment: the answers so far ``first`` (m, 16), the encoder's ``scores`` (m, 21),
+    the ``sentiment`` (m,) and the ``weight`` (m,) of each."""
+
+    first: Floats
+    scores: Floats
+    sentiment: NDArray[np.intp]
+    weight: Floats
+
+
+def moods(found: Encoder, public: Sequence[PublicRow], first: Floats, progress: Progress) -> Moods:
+    """The moods among public rows that the encoder was not trained on, at most ``MOST_MOODS``; ``first`` (p, 16) are the
+    answers so far to all public rows."""
+    told = [place for place, row in enumerate(public) if row.mood and sum(row.sentiment) == 1]
+    new = fair(found, [public[place].text for place in told])
+    places = [place for place, kept in zip(told, new.tolist(), strict=True) if kept]
+    places = sorted(np.random.default_rng(0).permutation(places)[:MOST_MOODS].tolist())
+    return Moods(
+        first[places],
+        scores(found, [public[place].text for place in places], progress),
+        np.array([public[place].sentiment.index(True) for place in places], np.intp),
+        np.array([public[place].weight for place in places]),
+    )
+
+
+def join(
+    first: Floats,
+    read: Floats,
+    *,
+    fired: Floats,
+    labels: dict[Head, NDArray[np.intp]],
+    others: Moods,
+) -> third.Layer:
+    """The layer from our rows' out-of-fold answers (n, 16) and (n, 21), rules and labels, and the moods.
+
+    Without moods every post's sentiment is a stance.
+    """
+    stance = second_layer(third.joined(first, read), fired, labels, np.ones(len(first)))
+    mix, rules, offset = (array.astype(np.float32) for array in (stance.mix, stance.rules, stance.offset))
+    place = columns("sentiment")
+    if not len(others.sentiment):
+        return third.Layer(mix, rules, offset, mix[:, place], offset[place], np.array([0, 30], np.float32))
+    unruled = np.zeros((len(others.sentiment), fired.shape[1]))
+    mood = second_layer(
+        third.joined(others.first, others.scores), unruled, {"sentiment": others.sentiment}, others.weight
+    )
+    gate = _gate(read[:, encoder.JUDGES], others.scores[:, encoder.JUDGES])
+    return third.Layer(
+        mix, rules, offset, mood.mix[:, place].astype(np.float32), mood.offset[place].astype(np.float32), gate
+    )
+
+
+def _gate(ours: Floats, moods: Floats) -> NDArray[np.float32]:
+    """How far a post is one that judges a brand: a logistic regression in which both kinds weigh the same."""
+    weight = np.concatenate([np.full(len(ours), len(moods) / len(ours)), np.ones(len(moods))])
+    model = LogisticRegression().fit(
+        np.concatenate([ours, moods])[:, None], np.arange(len(weight)) < len(ours), sample_weight=weight
+    )
+    return np.array([model.coef_[0, 0], model.intercept_[0] + LEAN], np.float32)
