@@ -15,25 +15,22 @@ from pipeline import watching
 from pipeline.alarms import Telling, record_notices, tell
 from pipeline.collect import Collected, Parsed, collect, parse_batch
 from pipeline.config import IMPORT, Config
-from pipeline.domain import Batch, Mention, Month, Query, ScoredMention, Ticket
+from pipeline.domain import Batch, Mention, Month, Query, ScoredMention
 from pipeline.errors import ConfigError, Permanent, StoreRefused, StoreUnavailable, TocsinError
 from pipeline.escalation.links import Links
 from pipeline.folds import fold, sketch, unfolded
 from pipeline.imported import parse_import
 from pipeline.index import (
-    Conversation,
-    done_before,
     finished_originals,
     index_mentions,
-    index_tickets,
     touched_conversations,
 )
-from pipeline.labels import with_labels
+from pipeline.merging import finish_merges
 from pipeline.normalise import normalise
 from pipeline.ports import Classifier, Landing, Notifier, Source, Store
-from pipeline.prioritise import REPEAT_WINDOW, Context, prioritise
+from pipeline.prioritise import REPEAT_WINDOW
+from pipeline.ranking import rank_conversations
 from pipeline.score import score
-from pipeline.tickets import handled_at
 from pipeline.wording import counted
 
 TRIAGE_SIZE = 1000  # mentions scored and written at once: large enough for the models, small enough for short writes
@@ -214,6 +211,7 @@ def triage(tocsin: Tocsin) -> Triaged:
 
     An error that is not one of ours is a bug: it is raised after the other batches had their turn.
     """
+    finish_merges(tocsin.store, tocsin.config, now=tocsin.clock())  # a crash may have left some in between
     total = Triaged()
     bug: Exception | None = None
     seen: set[str] = set()
@@ -285,32 +283,6 @@ def triage_mentions(tocsin: Tocsin, mentions: Sequence[Mention]) -> Triaged:
     new = index_mentions(scored, sketches, moves=normalised.moves, store=store)
     conversations = touched_conversations(scored, new=new, window=REPEAT_WINDOW, store=store)
     return Triaged(new=len(new), tickets=len(rank_conversations(conversations, store=store, config=config)))
-
-
-def rank_conversations(conversations: Sequence[Conversation], *, store: Store, config: Config) -> list[Ticket]:
-    """Rank conversations, people's answers before the models', and write the tickets that they make."""
-    said = store.labels_of({item.mention.id for each in conversations for item in each.mentions})
-    tickets = [
-        ticket
-        for each in conversations
-        if (ticket := prioritise(with_labels(each.mentions, said), config=config, context=_context(each)))
-    ]
-    index_tickets(tickets, store=store)
-    return tickets
-
-
-def _context(conversation: Conversation) -> Context:
-    ticket = conversation.ticket
-    return Context(
-        contacts=conversation.contacts,
-        folded=conversation.folded,
-        folded_people=conversation.folded_people,
-        handled=handled_at(ticket) if ticket else None,
-        done_before=done_before(ticket) if ticket else None,
-        posts=conversation.posts,
-        people=conversation.people,
-        waiting=conversation.waiting,
-    )
 
 
 def watch(tocsin: Tocsin) -> Watched:

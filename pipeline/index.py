@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from pipeline.domain import Excerpt, Mention, ScoredMention, Ticket
+from pipeline.merges import with_acts
 from pipeline.ports import Mentions, Tickets
 from pipeline.tickets import handled_at
 
@@ -73,10 +74,32 @@ def touched_conversations(
     originals = {item.mention.fold for item in scored if item.mention.fold}
     ids = {item.mention.conversation for item in scored if not item.mention.fold or item.mention.own}
     ids |= set(store.conversations_of(originals).values())
-    sizes = store.sizes(ids)
+    return read_conversations(ids, scored=scored, new=new, window=window, store=store)
+
+
+def read_conversations(
+    ids: Collection[str],
+    *,
+    scored: Sequence[ScoredMention] = (),
+    new: Collection[str] = (),
+    window: timedelta,
+    store: Index,
+) -> list[Conversation]:
+    """Conversations as they now stand in the store, with all those whose tickets are one with theirs."""
+    tickets = store.tickets(ids)
+    joined = {id_ for each in tickets.values() for id_ in (each.merged_into, *each.merged) if id_ is not None}
+    if joined := joined - tickets.keys():  # few: a person has said so of each
+        wholes = store.tickets(joined)
+        parts = {id_ for each in wholes.values() for id_ in each.merged} - tickets.keys() - wholes.keys()
+        tickets = {**tickets, **wholes, **(store.tickets(parts) if parts else {})}
+    wholes = {each.id: each for each in tickets.values() if each.merged}
+    tickets = {
+        id_: with_acts(each, wholes[each.merged_into]) if each.merged_into in wholes else each
+        for id_, each in tickets.items()
+    }
+    sizes = store.sizes({*ids, *tickets})
     if not sizes:
         return []
-    tickets = store.tickets(sizes)
     excerpts = {key: _excerpt(key, tickets.get(key), store) for key, size in sizes.items() if size > NEWEST}
     for key in excerpts:
         del sizes[key]

@@ -27,11 +27,11 @@ from pipeline.domain import (
     labels_from,
 )
 from pipeline.errors import ConfigError, GateFailed, NotFound
-from pipeline.flows import rank_conversations
 from pipeline.index import touched_conversations
 from pipeline.labels import answer_of, standing
 from pipeline.ports import Models, Store
 from pipeline.prioritise import REPEAT_WINDOW
+from pipeline.ranking import rank_conversations
 from pipeline.respond import somebody
 from pipeline.score import score
 from pipeline.wording import counted
@@ -191,16 +191,16 @@ def shadow(store: Store, models: Models, name: str, *, config: Config, now: date
 
 
 def refusals(version: ModelVersion) -> tuple[str, ...]:
-    """Why a version may not go live by itself; a version that was not made from own labels came with its own gate."""
+    """Why a version from own labels may not go live by itself; ``Models.refusals`` asks of any, and takes longer."""
     return version.trial.failures if version.trial else ()
 
 
 def promote(models: Models, name: str, *, who: str, why: str, now: datetime, override: str = "") -> Promotion:
     """Make a version live; one that the gate refuses only with a reason, which is kept. Raises ``GateFailed``."""
-    failed = refusals(models.version(name))
+    failed = models.refusals(name)
     if failed and not override.strip():
         raise GateFailed(
-            f"{name} is worse than its base: {'; '.join(failed)}; promote it with --override REASON, or train again"
+            f"the gate refuses {name}: {'; '.join(failed)}; promote it with --override REASON, or train again"
         )
     return models.promote(name, who=somebody(who), why=why.strip(), at=now, override=override.strip() if failed else "")
 
@@ -247,8 +247,8 @@ def unlearned(store: Store, models: Models) -> int:
 
 def hold_to_gate(models: Models, name: str) -> str:
     """The name of a version that may go live; raises ``GateFailed``."""
-    if failed := refusals(models.version(name)):
-        raise GateFailed(f"{name} is worse than its base: {'; '.join(failed)}; the live model stays")
+    if failed := models.refusals(name):
+        raise GateFailed(f"the gate refuses {name}: {'; '.join(failed)}; the live model stays")
     return name
 
 

@@ -22,13 +22,13 @@ STEP_TIME = timedelta(minutes=QUEUE_STEP * QUEUE_PATIENCE_MINUTES)
 
 _PEOPLES_FACTS = (
     "claimed_by", "claimed_until", "answered_at", "resolved_at", "resolution", "reopened_at", "responded_at",
-    "waiting_since", "team",
+    "waiting_since", "team", "merged_into", "merged_at",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a ticket becomes, and the event that says so (``None``: it was so already)."""
+    """What a ticket becomes, and the event that says so (``None``: it was so already, or nobody needs to be told)."""
 
     ticket: Ticket
     kind: EventKind | None
@@ -55,14 +55,16 @@ def handled_at(ticket: Ticket) -> datetime | None:
 def merge(existing: Ticket | None, draft: Ticket) -> Ticket:
     """The machine's draft with people's facts kept; a post heard after ``resolved_at`` takes the resolution back.
 
-    A draft made of fewer posts than the ticket has was read before another one was written: it changes nothing.
+    A draft made of fewer posts than the ticket has, or of other parts, was read before another one was written: it changes
+    nothing. Nor does one of a ticket that has become part of another.
     """
     heard = draft.heard_at or draft.last_at
     knowing = draft.heard_at is not None  # made with what people had done before: its waiting is to be believed
     draft = replace(draft, heard_at=None)
     if existing is None:
         return draft
-    if draft.posts < existing.posts:
+    part = existing.merged_into is not None and existing.unsettled is None
+    if part or draft.merged != existing.merged or draft.posts < existing.posts:
         return existing
     handled = handled_at(existing)
     unseen = draft.waiting_since is not None and (handled is None or heard > handled)
@@ -74,7 +76,7 @@ def merge(existing: Ticket | None, draft: Ticket) -> Ticket:
         draft,
         opened_at=existing.opened_at,
         waiting_since=waiting_since,
-        responded_at=_earliest(existing.responded_at, draft.responded_at),
+        responded_at=earliest(existing.responded_at, draft.responded_at),
         answered_at=existing.answered_at,
         resolved_at=existing.resolved_at,
         resolution=existing.resolution,
@@ -82,6 +84,9 @@ def merge(existing: Ticket | None, draft: Ticket) -> Ticket:
         claimed_by=existing.claimed_by,
         claimed_until=existing.claimed_until,
         team=existing.team,
+        merged_into=existing.merged_into,
+        merged_at=existing.merged_at,
+        unsettled=existing.unsettled,
         version=existing.version,
     )
     if unseen and existing.resolved_at is not None:
@@ -97,8 +102,10 @@ def joined(kept: Ticket, gone: Ticket) -> Ticket:
         **{name: getattr(older, name) for name in _PEOPLES_FACTS if name not in {"waiting_since", "responded_at"}},
         opened_at=older.opened_at,
         last_at=max(kept.last_at, gone.last_at),
-        waiting_since=_earliest(kept.waiting_since, gone.waiting_since),
-        responded_at=_earliest(kept.responded_at, gone.responded_at),
+        merged=tuple(sorted({*kept.merged, *gone.merged} - {kept.id, gone.id})),
+        unsettled=kept.unsettled or gone.unsettled,
+        waiting_since=earliest(kept.waiting_since, gone.waiting_since),
+        responded_at=earliest(kept.responded_at, gone.responded_at),
         posts=max(kept.posts, gone.posts),
         people=max(kept.people, gone.people),
         folded=max(kept.folded, gone.folded),
@@ -121,8 +128,9 @@ def _newer_post(ticket: Ticket) -> bool:
     return ticket.resolved_at is not None and ticket.waiting_since is not None and ticket.last_at > ticket.resolved_at
 
 
-def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min((at for at in (one, other) if at is not None), default=None)
+def earliest(*times: datetime | None) -> datetime | None:
+    """The first of those that have happened."""
+    return min((at for at in times if at is not None), default=None)
 
 
 # --- people ---------------------------------------------------------------------------------------------------------
@@ -130,6 +138,7 @@ def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
 
 def claimed(ticket: Ticket, responder: str, *, until: datetime, now: datetime) -> Step:
     """Take the lease, or make one's own longer; raises ``AlreadyClaimed``, and ``Conflict`` on a resolved ticket."""
+    _in_one_piece(ticket)
     free_for(ticket, responder, now)
     if ticket.resolved_at is not None:
         raise Conflict(f"{ticket.id} is resolved; reopen it before you claim it")
@@ -153,6 +162,7 @@ def handed_over(ticket: Ticket, responder: str, to: str, *, until: datetime, now
 
     Raises ``AlreadyClaimed`` when a third person holds it, and ``Conflict`` on a resolved ticket.
     """
+    _in_one_piece(ticket)
     free_for(ticket, responder, now)
     if ticket.resolved_at is not None:
         raise Conflict(f"{ticket.id} is resolved; reopen it before you hand it over")
@@ -163,15 +173,19 @@ def handed_over(ticket: Ticket, responder: str, to: str, *, until: datetime, now
 
 def assigned(ticket: Ticket, responder: str, team: str, *, now: datetime) -> Step:
     """Give the ticket to a team, whatever the rules say, and one's own lease back with it; raises as ``handed_over``."""
+    _in_one_piece(ticket)
     free_for(ticket, responder, now)
     if ticket.resolved_at is not None:
         raise Conflict(f"{ticket.id} is resolved; reopen it before you assign it")
+    if ticket.team == team:
+        return released(ticket, responder, now=now)
     given = replace(ticket, team=team, claimed_by=None, claimed_until=None)
-    return Step(ticket=given, kind=None if ticket.team == team else EventKind.ASSIGNED, at=now)
+    return Step(ticket=given, kind=EventKind.ASSIGNED, at=now)
 
 
 def answered(ticket: Ticket, responder: str, *, now: datetime) -> Step:
     """The responder has answered: nothing waits until the next post; raises ``AlreadyClaimed``."""
+    _in_one_piece(ticket)
     free_for(ticket, responder, now)
     if ticket.waiting_since is None and ticket.answered_at is not None:
         return Step(ticket=ticket, kind=None, at=now)
@@ -180,6 +194,7 @@ def answered(ticket: Ticket, responder: str, *, now: datetime) -> Step:
 
 def resolved(ticket: Ticket, responder: str, resolution: Resolution, *, now: datetime) -> Step:
     """End the work; raises ``AlreadyClaimed``, and ``Conflict`` when it ended otherwise already."""
+    _in_one_piece(ticket)
     free_for(ticket, responder, now)
     if ticket.resolved_at is not None:
         if ticket.resolution is not resolution:
@@ -200,7 +215,13 @@ def reopened(ticket: Ticket, *, now: datetime) -> Step:
 
 
 def _with_answer(ticket: Ticket, now: datetime) -> Ticket:
-    return replace(ticket, answered_at=now, responded_at=_earliest(ticket.responded_at, now), waiting_since=None)
+    return replace(ticket, answered_at=now, responded_at=earliest(ticket.responded_at, now), waiting_since=None)
+
+
+def _in_one_piece(ticket: Ticket) -> None:
+    """Raise ``Conflict`` for a ticket that is part of another: what is done is done to that one."""
+    if ticket.merged_into is not None and ticket.unsettled is None:
+        raise Conflict(f"{ticket.id} is part of {ticket.merged_into}; open that one")
 
 
 def free_for(ticket: Ticket, responder: str, now: datetime) -> None:
@@ -241,17 +262,21 @@ def undone(ticket: Ticket, event: Event, *, later: Iterable[Event]) -> Ticket:
     before = json.loads(event.before)
     facts: dict[str, Any] = {name: _fact(name, value) for name, value in before.items() if name in _PEOPLES_FACTS}
     if "waiting_since" in facts:  # posts that came since wait too
-        facts["waiting_since"] = _earliest(facts["waiting_since"], ticket.waiting_since)
+        facts["waiting_since"] = earliest(facts["waiting_since"], ticket.waiting_since)
     if "responded_at" in facts and ticket.responded_at != event.at:  # somebody was seen to answer sooner
         del facts["responded_at"]
     restored = replace(ticket, **facts)
+    if event.kind is EventKind.MERGED:  # it waits until it is ranked: nothing of it may be overlooked
+        restored = replace(
+            restored, unsettled=ticket.merged_into, waiting_since=restored.waiting_since or restored.last_at
+        )
     if _newer_post(restored):
         raise Conflict(f"a newer post waits in {ticket.id}; resolve it again instead")
     return restored
 
 
 def _fact(name: str, value: str | None) -> str | datetime | Resolution | None:
-    if value is None or name in {"claimed_by", "team"}:
+    if value is None or name in {"claimed_by", "team", "merged_into"}:
         return value
     return Resolution(value) if name == "resolution" else datetime.fromisoformat(value)
 

@@ -7,6 +7,7 @@ import base64
 import json
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
@@ -194,3 +195,12 @@ def test_a_key_that_cannot_sign_is_refused_at_the_start(key):
     settings = WebhookChannel(kind="webhook", name="ops", url="https://example.com/hook")
     with pytest.raises(ConfigError, match="Standard Webhooks secret"):
         WebhookNotifier(settings, SecretStr(key), lambda: NOW)
+
+
+def test_a_person_with_letters_of_their_own_has_an_id_of_their_own(receiver):
+    for person in ("Łukasz", "Žukasz"):
+        notifier(receiver).notify(replace(NOTICE, id=f"escalated|fire|{person}", person=person))
+    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 2
+    assert [json.loads(body)["data"]["person"] for _, body in receiver.got] == ["Łukasz", "Žukasz"]
+    for headers, body in receiver.got:
+        Webhook(KEY).verify(body, headers)

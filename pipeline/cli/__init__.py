@@ -45,6 +45,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "claim": actions.claim,
         "next": actions.take_next,
         "assign": actions.assign,
+        "merge": actions.merge,
         "release": actions.release,
         "answer": actions.answer,
         "resolve": actions.resolve,

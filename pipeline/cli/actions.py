@@ -1,4 +1,4 @@
-"""Doing the work: ``claim``, ``next``, ``assign``, ``release``, ``answer``, ``resolve``, ``reopen`` and ``undo``."""
+"""Doing the work: ``claim``, ``next``, ``assign``, ``merge``, ``release``, ``answer``, ``resolve``, ``reopen`` and ``undo``."""
 
 from __future__ import annotations
 
@@ -177,11 +177,44 @@ def undo(
     config: ConfigOption = None,
 ) -> None:
     """Take one action back, by its number in `tocsin show`."""
-    from pipeline import respond
+    from pipeline import merging, respond
 
     tocsin = assembled(ctx, config)
     now = tocsin.clock()
-    _done(respond.undo(tocsin.store, event, responder, now=now), now, as_json=as_json)
+    ticket = respond.undo(tocsin.store, event, responder, now=now)
+    if merging.finish_merges(tocsin.store, tocsin.config, now=now):
+        ticket = tocsin.store.ticket(ticket.id)
+    _done(ticket, now, as_json=as_json)
+
+
+def merge(
+    ctx: typer.Context,
+    some_id: TicketArgument,
+    into: Annotated[str, typer.Option("--into", metavar="ID", help="The ticket that is left.")],
+    responder: ResponderOption,
+    note: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Make one ticket of two.
+
+    For a customer who wrote twice about one thing: one deadline, the earlier; new posts of both come to it. `tocsin undo`
+    takes them apart again.
+
+    \b
+    Example:
+      tocsin merge replay:17 --into replay:12 --as Ana --note "same order"
+    """
+    from pipeline import merging
+
+    tocsin = assembled(ctx, config)
+    store, now = tocsin.store, tocsin.clock()
+    part, whole = find_ticket(store, some_id), find_ticket(store, into)
+    _done(
+        merging.merge(store, tocsin.config, part.id, whole.id, responder=responder, note=note, now=now),
+        now,
+        as_json=as_json,
+    )
 
 
 def _done(ticket: Ticket, now: datetime, *, as_json: bool) -> None:

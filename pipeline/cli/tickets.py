@@ -152,10 +152,11 @@ def _queue_json(item: QueueItem, config: Config, now: datetime) -> dict[str, obj
 
 
 def find_ticket(store: Store, some_id: str) -> Ticket:
-    """The ticket with this id, or the one of the mention with this id; raises ``NotFound``."""
+    """The ticket with this id, or of the mention with this id, or what it is merged into; raises ``NotFound``."""
     conversation = store.conversations_of([some_id]).get(some_id, some_id)
     try:
-        return store.ticket(conversation)
+        found = store.ticket(conversation)
+        return found if found.merged_into is None or found.unsettled else store.ticket(found.merged_into)
     except NotFound as error:
         raise NotFound(f"there is no ticket {some_id!r}; tocsin queue and tocsin search list them") from error
 
@@ -172,9 +173,12 @@ def show(ctx: typer.Context, some_id: TicketArgument, as_json: JsonOption = Fals
     tocsin = assembled(ctx, config)
     now = tocsin.clock()
     ticket = find_ticket(tocsin.store, some_id)
-    posts = tocsin.store.conversation(ticket.id, limit=MOST_POSTS)
-    older = tocsin.store.sizes([ticket.id]).get(ticket.id, 0) - len(posts)
-    events = tocsin.store.events(ticket.id)
+    whole = (ticket.id, *ticket.merged)
+    posts = [post for part in whole for post in tocsin.store.conversation(part, limit=MOST_POSTS)]
+    posts.sort(key=lambda post: (post.mention.posted_at, post.mention.id))
+    older = sum(tocsin.store.sizes(whole).values()) - len(posts)
+    events = [event for part in whole for event in tocsin.store.events(part)]
+    events.sort(key=lambda event: (event.at, event.id))
     if as_json:
         print_json(
             {

@@ -74,7 +74,10 @@ class Ticket:
     """The work a conversation makes; its id is the conversation's, so there can be only one.
 
     ``mention`` is the post that ranks it, ``waiting_since`` the first post nobody has answered (``None``: nothing waits),
-    ``team`` the one that a person gave it to (``None``: the rules say), ``heard_at`` when the newest of those was heard: what a person has done before that was not about it. Of a draft only.
+    ``team`` the one that a person gave it to (``None``: the rules say). A ticket that is ``merged_into`` another since
+    ``merged_at`` waits in that one, which names it in ``merged``; ``unsettled`` is the one still to be ranked with it, or
+    without it. ``heard_at`` is when the newest waiting post was heard: what a person has done before that was not about
+    it. Of a draft only.
     """
 
     id: str
@@ -101,6 +104,10 @@ class Ticket:
     claimed_by: str | None = None
     claimed_until: datetime | None = None
     team: str | None = None
+    merged_into: str | None = None
+    merged_at: datetime | None = None
+    merged: tuple[str, ...] = ()
+    unsettled: str | None = None
     posts: int = 1
     people: int = 1
     folded: int = 0
@@ -185,6 +192,7 @@ class EventKind(StrEnum):
     CLOSED = "closed"
     HANDED_OVER = "handed over"
     ASSIGNED = "assigned"
+    MERGED = "merged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

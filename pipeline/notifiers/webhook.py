@@ -56,6 +56,7 @@ class WebhookNotifier:
                     "id": notice.id,
                     "group": notice.group,
                     "severity": notice.severity,
+                    "person": notice.person,
                     "subject": notice.subject,
                     "body": notice.body,
                 },

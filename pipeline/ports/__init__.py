@@ -13,6 +13,7 @@ from pipeline.ports.counts import Counts
 from pipeline.ports.escalation import Escalation
 from pipeline.ports.keeping import Archive, Backups, Retention, Schema
 from pipeline.ports.learning import Labels, Models
+from pipeline.ports.merges import Merges
 from pipeline.ports.understanding import Classified, Classifier, FloorHit, Mentions, WordReason
 from pipeline.ports.work import Events, Tickets
 
@@ -29,6 +30,7 @@ __all__ = [
     "Labels",
     "Landing",
     "Mentions",
+    "Merges",
     "Models",
     "Notices",
     "Notifier",
@@ -47,6 +49,7 @@ class Store(
     Mentions,
     Counts,
     Tickets,
+    Merges,
     Events,
     Labels,
     Incidents,

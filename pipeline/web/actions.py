@@ -12,7 +12,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
-from pipeline import respond
+from pipeline import merging, respond
 from pipeline.config import Config
 from pipeline.domain import Resolution, Ticket
 from pipeline.errors import AlreadyClaimed, ConfigError, Conflict, NotFound
@@ -132,6 +132,24 @@ def take_next(
     return going_back(pages, ticket_path(ticket.id), Done(said="Claimed", events=events))
 
 
+class MergeForm(BaseModel):
+    """Which ticket becomes part of which."""
+
+    csrf: str
+    ticket: str
+    into: str
+    back: str = "/"
+
+
+@router.post("/merge")
+def merge_tickets(request: Request, pages: PagesOf, form: Annotated[MergeForm, Form()]) -> RedirectResponse:
+    """Make one ticket of two of the same customer."""
+    accept(request, form.csrf, form.back)
+    who, now = acting(pages, request), pages.clock()
+    merging.merge(pages.store, pages.config, form.ticket, form.into, responder=who, now=now)
+    return going_back(pages, form.back, Done(said="Merged", events=tuple(_latest(pages.store, form.ticket, who, now))))
+
+
 def _do_all(pages: Pages, name: str, ids: Sequence[str], deed: Deed) -> Done:
     """Act on each; what somebody else was faster with is named. Raises ``Conflict`` when nothing at all was done."""
     said, perform = ACTS[name]
@@ -186,6 +204,7 @@ def undo(
             respond.undo(pages.store, number, who, now=now)
         except (Conflict, NotFound) as error:
             refused.append(error)
+    merging.finish_merges(pages.store, pages.config, now=now)  # what is no longer merged is ranked by itself
     if len(refused) == len(set(event)):
         raise refused[0]
     return going_back(pages, back, Done(said="Undone", problem=_problem(refused, len(event), now)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from pipeline.domain import Event, EventKind, Mention, Part, Rank, Score, ScoredMention, Ticket
 from pipeline.errors import NotFound
@@ -18,7 +18,7 @@ from pipeline.ports import Mentions
 from pipeline.teams import colleagues, team_of
 from pipeline.text import FIRST_CLASS
 from pipeline.web import posts
-from pipeline.web.pages import Pages, PagesOf
+from pipeline.web.pages import Pages, PagesOf, ticket_path
 from pipeline.web.questions import questions_of
 from pipeline.web.queue import page_of
 
@@ -81,11 +81,13 @@ class Stretch:
     newer: int
 
 
-@router.get("/tickets/{ticket_id:path}")
-def ticket(ticket_id: str, request: Request, pages: PagesOf) -> HTMLResponse:
-    """The page; a fixed number of calls of the store."""
-    visit = pages.visit(request)
+@router.get("/tickets/{ticket_id:path}", response_class=HTMLResponse)
+def ticket(ticket_id: str, request: Request, pages: PagesOf) -> Response:
+    """The page; a fixed number of calls of the store, and two more for each ticket that was merged into this one."""
     found = _ticket(pages, ticket_id)
+    if found.merged_into is not None and found.unsettled is None:
+        return RedirectResponse(ticket_path(found.merged_into), status_code=303)
+    visit = pages.visit(request)
     stretch = stretch_of(pages.store, found.id, page_of(request.query_params))
     ranking = next((item for item in stretch.items if item.mention.id == found.mention), None)
     if ranking is None:
@@ -110,13 +112,25 @@ def ticket(ticket_id: str, request: Request, pages: PagesOf) -> HTMLResponse:
         why=why_of(found.rank, with_labels([ranking], log)[0].score) if ranking else None,
         earlier=_earlier(pages, found),
         questions=questions_of(pages, lead, log.get(lead.mention.id, ())) if lead else [],
-        events=lines(pages.store.events(found.id)),
+        merged=[(part, [_post(item, found, (0, 0)) for item in items]) for part, items in _merged(pages, found)],
+        events=lines(_history(pages, found)),
         incidents=[one for one in visit.incidents if found.mention in one.mentions],
         team=team_of(found, pages.config),
         teams=[team.name for team in pages.config.team],
         people=colleagues(pages.config),
         first_class=FIRST_CLASS,
     )
+
+
+def _merged(pages: Pages, ticket: Ticket) -> list[tuple[str, list[ScoredMention]]]:
+    """The ends of the conversations that are part of this ticket beside its own."""
+    return [(part, pages.store.conversation(part, limit=RECENT)) for part in ticket.merged]
+
+
+def _history(pages: Pages, ticket: Ticket) -> list[Event]:
+    """What was done to a ticket and to those that are part of it."""
+    events = [event for part in (ticket.id, *ticket.merged) for event in pages.store.events(part)]
+    return sorted(events, key=lambda event: (event.at, event.id))
 
 
 def stretch_of(store: Mentions, conversation: str, page: int) -> Stretch:
@@ -148,7 +162,7 @@ def _earlier(pages: Pages, ticket: Ticket) -> list[Earlier]:
     """What the author wrote in other conversations, newest first, one line a conversation."""
     others: dict[str, Mention] = {}
     for item in pages.store.author_history(ticket.author, limit=HISTORY):
-        if item.mention.conversation != ticket.id:
+        if item.mention.conversation not in {ticket.id, *ticket.merged}:
             others.setdefault(item.mention.conversation, item.mention)
     tickets = pages.store.tickets(others)
     return [Earlier(mention=mention, ticket=tickets.get(key)) for key, mention in others.items()]

@@ -53,7 +53,7 @@ _MENTIONS: Document = {
 
 _TICKETS: Document = {
     "id": _KEYWORD,
-    **dict.fromkeys(("brand", "source", "language", "category", "urgent", "lane", "claimed_by", "team"), _KEYWORD),
+    **dict.fromkeys(("brand", "source", "language", "category", "urgent", "lane", "claimed_by", "team", "merged_into", "unsettled"), _KEYWORD),
     **dict.fromkeys(
         ("due_at", "respond_by", "costly", "early", "waiting_since", "resolved_at", "claimed_until", "outbox_ids"),
         _NUMBER,
@@ -61,7 +61,7 @@ _TICKETS: Document = {
     "was": _FOUND, "moving_to": _FOUND,
     **_kept(
         "query", "mention", "author", "urgency", "sentiment", "crisis", "rank", "opened_at", "last_at", "responded_at",
-        "answered_at", "resolution", "reopened_at", "posts", "people", "folded", "version", "heard_at", "outbox", "move", "joined",
+        "answered_at", "resolution", "reopened_at", "posts", "people", "folded", "version", "heard_at", "outbox", "move", "joined", "merged", "merged_at",
     ),
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from pipeline import merges
 from pipeline import tickets as lifecycle
 from pipeline.domain import EventKind, Resolution, Ticket
 from pipeline.errors import NotFound, StoreUnavailable
@@ -108,17 +109,52 @@ class ElasticTickets:
                 return new
         raise _busy(str(event_id))
 
+    def merge_ticket(self, ticket_id: str, responder: str, into: str, *, note: str = "", now: datetime) -> Ticket:
+        """Make a ticket part of another; raises ``AlreadyClaimed``, ``Conflict``, ``NotFound``."""
+        target = self.ticket(into)
+        said = f"into {into}: {note}" if note else f"into {into}"
+        return self._act(
+            ticket_id, responder, lambda old: merges.merged_into(old, responder, target, now=now), note=said
+        )
+
+    def part_ticket(self, ticket_id: str, *, note: str, now: datetime) -> Ticket:
+        """Take a merge back that cannot be."""
+        return self._act(ticket_id, lifecycle.MACHINE, lambda old: merges.parted(old, now=now), note=note)
+
+    def gather(self, ticket_id: str, *, now: datetime) -> Ticket:
+        """Say of a ticket which others are part of it, as they say it themselves."""
+        return self._act(
+            ticket_id, lifecycle.MACHINE, lambda old: merges.gathering(old, self._parts(ticket_id), now=now)
+        )
+
+    def settle(self, ticket_id: str, *, now: datetime) -> Ticket:
+        """The ticket that this one is part of, or was, has been ranked."""
+        return self._act(ticket_id, lifecycle.MACHINE, lambda old: merges.settled(old, now=now))
+
+    def unsettled(self, *, limit: int) -> list[Ticket]:
+        """Tickets that have become part of another, or no longer are, which has not been ranked since."""
+        body: Document = {"query": {"exists": {"field": "unsettled"}}, "sort": ["id"]}
+        found = self._connection.hits(self._connection.index("tickets"), body, limit=limit)
+        return [decoded(Ticket, each.document) for each in found]
+
+    def _parts(self, ticket_id: str) -> list[str]:
+        body: Document = {"query": {"term": {"merged_into": ticket_id}}, "sort": ["id"]}
+        found = self._connection.hits(self._connection.index("tickets"), body)
+        return [str(each.document["id"]) for each in found]
+
     def _act(self, ticket_id: str, actor: str, decide: Callable[[Ticket], lifecycle.Step], *, note: str = "") -> Ticket:
         for _ in range(TRIES):
             found = _settled_one(self._history, ticket_id)
             old = decoded(Ticket, found.document)
             step = decide(old)
-            if step.kind is None:
+            if step.ticket == old:
                 return old
             new = replace(step.ticket, version=old.version + 1)
-            before = lifecycle.facts_before(old, step.ticket)
-            said = _line(found, step.kind, actor, at=step.at, note=note, before=before)
-            if not _written(self._history, [(found, new, [said])]):
+            said: list[Document] = []
+            if step.kind is not None:
+                before = None if step.kind is EventKind.NOTED else lifecycle.facts_before(old, step.ticket)
+                said = [_line(found, step.kind, actor, at=step.at, note=note, before=before)]
+            if not _written(self._history, [(found, new, said)]):
                 return new
         raise _busy(ticket_id)
 

@@ -11,6 +11,7 @@ from pipeline.stores.sqlite.escalation_schema import ESCALATION
 from pipeline.stores.sqlite.facets_schema import FACETS
 from pipeline.stores.sqlite.findings_schema import FINDINGS
 from pipeline.stores.sqlite.labels_schema import LABELS
+from pipeline.stores.sqlite.merges_schema import MERGES
 from pipeline.stores.sqlite.teams import TEAMS
 
 # A ticket waits while this holds. Partial indexes are used only where a query repeats it word for word; they hold both
@@ -167,5 +168,5 @@ CREATE TABLE changes (count INTEGER NOT NULL) STRICT;
 INSERT INTO changes VALUES (0);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, COUNTS, ESCALATION, LABELS, FACETS, TEAMS, FINDINGS)
+MIGRATIONS: tuple[str, ...] = (_FIRST, COUNTS, ESCALATION, LABELS, FACETS, TEAMS, FINDINGS, MERGES)
 """Step n brings a store of version n to version n + 1."""

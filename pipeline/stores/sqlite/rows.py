@@ -64,12 +64,12 @@ TICKET_COLUMNS = (
     "brand", "source", "query", "mention", "author", "language", "category", "urgency", "sentiment", "crisis",
     "opened_at", "last_at", "waiting_since", "posts", "people", "folded", "version",
     "responded_at", "answered_at", "resolved_at", "resolution", "reopened_at", "claimed_by", "claimed_until",
-    "team",
+    "team", "merged_into", "merged_at", "merged", "unsettled",
 )  # fmt: skip
 # The last columns of both say something of few: most rows are written without them, as binding a null takes half a
 # microsecond (sqlite3 looks for an adapter of None).
 MENTION_RARE = 3
-TICKET_RARE = 8
+TICKET_RARE = 12
 EVENT_COLUMNS = ("id", "at", "actor", "kind", "subject", "note", "before", "undone")
 INCIDENT_COLUMNS = (
     "id", "brand", "cause", "title", "rule", "severity", "parts", "opened_at", "last_at", "mentions", "posts", "people",
@@ -236,6 +236,8 @@ def ticket_row(ticket: Ticket) -> Row:
         stamp_or_none(ticket.responded_at), stamp_or_none(ticket.answered_at), stamp_or_none(ticket.resolved_at),
         None if ticket.resolution is None else ticket.resolution.value, stamp_or_none(ticket.reopened_at),
         ticket.claimed_by, stamp_or_none(ticket.claimed_until), ticket.team,
+        ticket.merged_into, stamp_or_none(ticket.merged_at), _packed(ticket.merged) if ticket.merged else None,
+        ticket.unsettled,
     )  # fmt: skip
 
 
@@ -244,7 +246,7 @@ def ticket(row: Row) -> Ticket:
     (id_, lane, level, due_at, respond_by, cost, priority, why, parts, handling_minutes, brand, source, query, mention,
      author, language, category, urgency, sentiment, crisis, opened_at, last_at, waiting_since, posts, people,
      folded, version, responded_at, answered_at, resolved_at, resolution, reopened_at, claimed_by, claimed_until,
-     team) = row  # fmt: skip
+     team, merged_into, merged_at, merged, unsettled) = row  # fmt: skip
     rank = Rank(
         cost=cost, level=level, due_at=moment(due_at), respond_by=moment(respond_by), lane=_LANES[lane],
         priority=Priority(priority), why=why, parts=parts_of(parts), handling_minutes=handling_minutes,
@@ -256,6 +258,8 @@ def ticket(row: Row) -> Ticket:
         responded_at=moment_or_none(responded_at), answered_at=moment_or_none(answered_at),
         resolved_at=moment_or_none(resolved_at), resolution=Resolution(resolution) if resolution else None,
         reopened_at=moment_or_none(reopened_at), claimed_by=claimed_by, claimed_until=moment_or_none(claimed_until), team=team,
+        merged_into=merged_into, merged_at=moment_or_none(merged_at), merged=tuple(from_json(merged)) if merged else (),
+        unsettled=unsettled,
         posts=posts, people=people, folded=folded, version=version,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from pipeline import merges
 from pipeline import tickets as lifecycle
 from pipeline.domain import EventKind, Resolution, Ticket
 from pipeline.errors import NotFound
@@ -130,14 +131,45 @@ class SqliteTickets:
             append(connection, done.subject, EventKind.UNDONE, responder, note=done.kind.value, at=now)
             return _save(connection, replace(new, version=old.version + 1))
 
+    def merge_ticket(self, ticket_id: str, responder: str, into: str, *, note: str = "", now: datetime) -> Ticket:
+        """Make a ticket part of another; raises ``AlreadyClaimed``, ``Conflict``, ``NotFound``."""
+        target = self.ticket(into)
+        said = f"into {into}: {note}" if note else f"into {into}"
+        return self._act(
+            ticket_id, responder, lambda old: merges.merged_into(old, responder, target, now=now), note=said
+        )
+
+    def part_ticket(self, ticket_id: str, *, note: str, now: datetime) -> Ticket:
+        """Take a merge back that cannot be."""
+        return self._act(ticket_id, lifecycle.MACHINE, lambda old: merges.parted(old, now=now), note=note)
+
+    def gather(self, ticket_id: str, *, now: datetime) -> Ticket:
+        """Say of a ticket which others are part of it, as they say it themselves."""
+        with self._database.write() as connection:
+            old = _ticket(connection, ticket_id)
+            rows = connection.execute("SELECT id FROM tickets WHERE merged_into = ? ORDER BY id", (text_of(ticket_id),))
+            step = merges.gathering(old, [id_ for (id_,) in rows], now=now)
+            return old if step.ticket == old else _save(connection, replace(step.ticket, version=old.version + 1))
+
+    def settle(self, ticket_id: str, *, now: datetime) -> Ticket:
+        """The ticket that this one is part of, or was, has been ranked."""
+        return self._act(ticket_id, lifecycle.MACHINE, lambda old: merges.settled(old, now=now))
+
+    def unsettled(self, *, limit: int) -> list[Ticket]:
+        """Tickets that have become part of another, or no longer are, which has not been ranked since."""
+        with self._database.read() as connection:
+            rows = connection.execute(f"{_SELECT} WHERE unsettled IS NOT NULL ORDER BY id LIMIT ?", (limit,))
+            return [ticket(row) for row in rows]
+
     def _act(self, ticket_id: str, actor: str, decide: Callable[[Ticket], lifecycle.Step], *, note: str = "") -> Ticket:
         with self._database.write() as connection:
             old = _ticket(connection, ticket_id)
             step = decide(old)
-            if step.kind is None:
+            if step.ticket == old:
                 return old
-            before = lifecycle.facts_before(old, step.ticket)
-            append(connection, ticket_id, step.kind, actor, note=note, at=step.at, before=before)
+            if step.kind is not None:
+                before = None if step.kind is EventKind.NOTED else lifecycle.facts_before(old, step.ticket)
+                append(connection, ticket_id, step.kind, actor, note=note, at=step.at, before=before)
             return _save(connection, replace(step.ticket, version=old.version + 1))
 
 

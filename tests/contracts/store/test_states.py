@@ -61,6 +61,12 @@ def undo(store: Store, who: str = "Ana") -> Ticket:
     return store.undo(store.events("x:1")[-1].id, who, now=LATER)
 
 
+def merged(store: Store) -> Ticket:
+    put(store, ticket("2"))
+    store.merge_ticket("x:1", "Ana", "x:2", now=LATER)
+    return store.settle("x:1", now=LATER)
+
+
 TRANSITIONS: list[tuple[str, Walk, Walk, Status, str | None, EventKind | None]] = [
     ("a", nothing, opened, OPEN, None, EventKind.OPENED),
     ("b", opened, lambda s: s.claim("x:1", "Ana", until=ahead(15), now=LATER), CLAIMED, "Ana", EventKind.CLAIMED),
@@ -93,6 +99,8 @@ TRANSITIONS: list[tuple[str, Walk, Walk, Status, str | None, EventKind | None]] 
     ("l", resolved, lambda s: s.reopen("x:1", "Ben", now=LATER), ANSWERED, None, EventKind.REOPENED),
     ("m", opened, lambda s: s.assign("x:1", "Ana", "legal", now=LATER), OPEN, None, EventKind.ASSIGNED),
     ("m", claimed, lambda s: s.assign("x:1", "Ana", "legal", now=LATER), OPEN, None, EventKind.ASSIGNED),
+    ("o", opened, merged, ANSWERED, None, EventKind.MERGED),
+    ("o", claimed, merged, ANSWERED, None, EventKind.MERGED),
     ("n", claimed, undo, OPEN, None, EventKind.UNDONE),
     ("n", answered, undo, OPEN, None, EventKind.UNDONE),
     ("n", resolved, undo, OPEN, None, EventKind.UNDONE),
@@ -156,6 +164,8 @@ FORBIDDEN: list[tuple[str, Walk, Walk, type[Conflict], str]] = [
     ("5", claimed, lambda s: undo(s, "Ben"), AlreadyClaimed, "claimed by Ana"),
     ("6", opened, undo, Conflict, '"opened" cannot be undone'),
     ("7", reopened_and_waiting, lambda s: s.undo(first(s, EventKind.REOPENED), "Ana", now=LATER), Conflict, "a newer post waits"),
+    ("8", lambda s: (opened(s), merged(s))[1], lambda s: s.claim("x:1", "Ana", until=ahead(15), now=LATER), Conflict, "x:1 is part of x:2; open that one"),
+    ("8", opened, lambda s: s.merge_ticket("x:1", "Ana", "x:1", now=LATER), Conflict, "into itself"),
 ]  # fmt: skip
 
 
