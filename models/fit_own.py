@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
-from models import artefact, corpus
+from models import artefact, corpus, encoder
+from models.classifier import ENCODER
 from models.outcome import HEADS, LABELS, WIDTH, Head, columns
 from models.own import BASE, KIND, Answering, Feature, Floats, Words, design, features_of, log_odds
 from models.own_report import OwnReport, OwnRow, Tally
@@ -95,6 +96,8 @@ def train_own(
         )
     words, report = fit_own(base, rows, anchors, version=version, progress=progress, recipe=recipe or read_recipe())
     shutil.copytree(base_folder, out / BASE, dirs_exist_ok=True)
+    if not (base_folder / ENCODER).is_dir():  # the version must answer the same when another encoder is shipped
+        shutil.copytree(encoder.SHIPPED, out / BASE / ENCODER, dirs_exist_ok=True)
     manifest = {
         "version": version,
         "kind": KIND,
