@@ -171,9 +171,10 @@ class Model:
         if self._second is None or not len(texts):
             return np.zeros_like(final)
         first = final.copy()
-        final[:] = self._second.final(first, texts, flags)
+        vectors, both = self._second.read(first, texts)
+        final[:] = self._second.layered(vectors, both, flags)
         if self._third is not None:
-            final[:] = self._third.add(final, texts, flags)
+            final[:] = self._third.add(final, both, texts, flags)
         return _centred(final - first)
 
     def _floor(

@@ -67,24 +67,24 @@ def fair(found: Encoder, texts: Sequence[str]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class Moods:
-    """Posts of mood sets whose label is one sentiment: the answers so far ``first`` (m, 16), the encoder's ``scores`` (m, 21),
+    """Posts of mood sets whose label is one sentiment: the answers so far ``both`` (m, 43), the encoder's ``scores`` (m, 21),
     the ``sentiment`` (m,) and the ``weight`` (m,) of each."""
 
-    first: Floats
+    both: Floats
     scores: Floats
     sentiment: NDArray[np.intp]
     weight: Floats
 
 
-def moods(found: Encoder, public: Sequence[PublicRow], first: Floats, progress: Progress) -> Moods:
-    """The moods among public rows that the encoder was not trained on, at most ``MOST_MOODS``; ``first`` (p, 16) are the
+def moods(found: Encoder, public: Sequence[PublicRow], both: Floats, progress: Progress) -> Moods:
+    """The moods among public rows that the encoder was not trained on, at most ``MOST_MOODS``; ``both`` (p, 43) are the
     answers so far to all public rows."""
     told = [place for place, row in enumerate(public) if row.mood and sum(row.sentiment) == 1]
     new = fair(found, [public[place].text for place in told])
     places = [place for place, kept in zip(told, new.tolist(), strict=True) if kept]
     places = sorted(np.random.default_rng(0).permutation(places)[:MOST_MOODS].tolist())
     return Moods(
-        first[places],
+        both[places],
         scores(found, [public[place].text for place in places], progress),
         np.array([public[place].sentiment.index(True) for place in places], np.intp),
         np.array([public[place].weight for place in places]),
@@ -92,25 +92,25 @@ def moods(found: Encoder, public: Sequence[PublicRow], first: Floats, progress: 
 
 
 def join(
-    first: Floats,
+    both: Floats,
     read: Floats,
     *,
     fired: Floats,
     labels: dict[Head, NDArray[np.intp]],
     others: Moods,
 ) -> third.Layer:
-    """The layer from our rows' out-of-fold answers (n, 16) and (n, 21), rules and labels, and the moods.
+    """The layer from our rows' out-of-fold answers (n, 43) and (n, 21), rules and labels, and the moods.
 
     Without moods every post's sentiment is a stance.
     """
-    stance = second_layer(third.joined(first, read), fired, labels, np.ones(len(first)))
+    stance = second_layer(third.joined(both, read), fired, labels, np.ones(len(both)))
     mix, rules, offset = (array.astype(np.float32) for array in (stance.mix, stance.rules, stance.offset))
     place = columns("sentiment")
     if not len(others.sentiment):
         return third.Layer(mix, rules, offset, mix[:, place], offset[place], np.array([0, 30], np.float32))
     unruled = np.zeros((len(others.sentiment), fired.shape[1]))
     mood = second_layer(
-        third.joined(others.first, others.scores), unruled, {"sentiment": others.sentiment}, others.weight
+        third.joined(others.both, others.scores), unruled, {"sentiment": others.sentiment}, others.weight
     )
     gate = _gate(read[:, encoder.JUDGES], others.scores[:, encoder.JUDGES])
     return third.Layer(

@@ -21,6 +21,8 @@ OURS, PUBLIC = slice(0, WIDTH), slice(WIDTH, WIDTH + 11)
 """The network's raw numbers: our heads from our labels, then sentiment (3) and category (8) as public sets label them, where a
 mood is the author's and not a stance toward a brand."""
 OUTPUTS = PUBLIC.stop
+JOINED = WIDTH + OUTPUTS
+"""Numbers of both answers side by side."""
 PUBLIC_SENTIMENT = slice(WIDTH, WIDTH + len(LABELS["sentiment"]))
 PUBLIC_CATEGORY = slice(PUBLIC_SENTIMENT.stop, PUBLIC.stop)
 
@@ -52,10 +54,10 @@ class Second:
     gate: NDArray[np.float32]
     gate_offset: NDArray[np.float32]
 
-    def final(self, first: Floats, texts: Sequence[str], fired: NDArray[np.float32]) -> Floats:
-        """The log odds (n, 16) of posts from their words' (n, 16), their meaning and their floor rules (n, r)."""
+    def read(self, first: Floats, texts: Sequence[str]) -> tuple[NDArray[np.float32], Floats]:
+        """The sentence vectors (n, 512) of posts, and both answers side by side (n, 43), from their words' log odds (n, 16)."""
         vectors = semantic.vectors(texts)
-        return self.layered(vectors, joined(first, self.network.scores(vectors).astype(np.float64)), fired)
+        return vectors, joined(first, self.network.scores(vectors).astype(np.float64))
 
     def layered(self, vectors: NDArray[np.float32], both: Floats, fired: NDArray[np.float32]) -> Floats:
         """The log odds (n, 16) from sentence vectors (n, 512), answers side by side (n, 43) and floor rules (n, r)."""

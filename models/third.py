@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from models import encoder
 from models.outcome import HEADS, LABELS, WIDTH, columns
-from models.second import mixed
+from models.second import JOINED, mixed
 
 _SENTIMENTS = len(LABELS["sentiment"])
-_ONE = [columns(head) for head in HEADS if len(LABELS[head]) > 1]
-_SOFT = [*_ONE, *(slice(WIDTH + place.start, WIDTH + place.stop) for place in (*_ONE, encoder.MOOD))]
-"""The heads with several labels, where they stand in ``joined``."""
-POSSIBLY_URGENT, POSSIBLY_GRAVE, SURE = 0.05, 0.02, 0.9
+_SOFT = [*(columns(head) for head in HEADS if len(LABELS[head]) > 1), encoder.MOOD]
+"""The encoder's heads with several labels."""
+POSSIBLY_URGENT, POSSIBLY_GRAVE, SURE_KIND, SURE_TONE = 0.2, 0.1, 0.6, 0.8
 """Probabilities so far from which, or under which, the encoder is asked; `docs/quality.md` shows the curve."""
 
 Floats = NDArray[np.float64]
@@ -43,27 +42,27 @@ class Layer:
     mood_offset: NDArray[np.float32]
     gate: NDArray[np.float32]
 
-    def final(self, first: Floats, scores: Floats | NDArray[np.float32], fired: NDArray[np.float32]) -> Floats:
-        """The log odds (n, 16) from those so far (n, 16), the encoder's numbers (n, 21) and the floor rules (n, r)."""
-        both = joined(first, scores)
-        found: Floats = both @ self.mix + fired @ self.rules + self.offset
+    def final(self, both: Floats, scores: Floats | NDArray[np.float32], fired: NDArray[np.float32]) -> Floats:
+        """The log odds (n, 16) from the answers so far (n, 43), the encoder's numbers (n, 21) and the floor rules (n, r)."""
+        all_three = joined(both, scores)
+        found: Floats = all_three @ self.mix + fired @ self.rules + self.offset
         stance = 1 / (1 + np.exp(-(scores[:, encoder.JUDGES] * self.gate[0] + self.gate[1])))
         place = columns("sentiment")
-        found[:, place] = mixed(found[:, place], both @ self.mood + self.mood_offset, stance)
+        found[:, place] = mixed(found[:, place], all_three @ self.mood + self.mood_offset, stance)
         return found
 
 
-def worth_asking(first: Floats) -> NDArray[np.bool_]:
+def worth_asking(so_far: Floats) -> NDArray[np.bool_]:
     """Which posts (n,) the encoder is asked about, by the log odds so far (n, 16): those that may be urgent or grave, and
     those of whose kind or tone nobody is sure."""
-    answers = {head: first[:, columns(head)] for head in HEADS}
+    answers = {head: so_far[:, columns(head)] for head in HEADS}
     shares = {head: np.exp(odds - np.logaddexp.reduce(odds, axis=1)[:, None]) for head, odds in answers.items()}
     crisis = 1 / (1 + np.exp(-answers["crisis"][:, 0]))
     found: NDArray[np.bool_] = (
         (shares["urgency"][:, :2].sum(axis=1) > POSSIBLY_URGENT)
         | (crisis > POSSIBLY_GRAVE)
-        | (shares["category"].max(axis=1) < SURE)
-        | (shares["sentiment"].max(axis=1) < SURE)
+        | (shares["category"].max(axis=1) < SURE_KIND)
+        | (shares["sentiment"].max(axis=1) < SURE_TONE)
     )
     return found
 
@@ -75,22 +74,23 @@ class Third:
     encoder: encoder.Encoder
     layer: Layer
 
-    def add(self, first: Floats, texts: Sequence[str], fired: NDArray[np.float32]) -> Floats:
-        """The log odds (n, 16) of posts from those so far (n, 16): joined with the encoder's where it is worth asking."""
-        asked = np.flatnonzero(worth_asking(first))
-        found = first.copy()
+    def add(self, so_far: Floats, both: Floats, texts: Sequence[str], fired: NDArray[np.float32]) -> Floats:
+        """The log odds (n, 16) of posts from those so far (n, 16) and the answers behind them (n, 43): joined with the encoder's
+        where it is worth asking."""
+        asked = np.flatnonzero(worth_asking(so_far))
+        found = so_far.copy()
         if len(asked):
             scores = self.encoder.scores([texts[number] for number in asked.tolist()])
-            found[asked] = self.layer.final(first[asked], scores, fired[asked])
+            found[asked] = self.layer.final(both[asked], scores, fired[asked])
         return found
 
 
-def joined(first: Floats, scores: Floats | NDArray[np.float32]) -> Floats:
-    """Both answers side by side (n, 16 + 21), each head without its mean, which says nothing of its labels."""
-    both: Floats = np.hstack([first, scores.astype(np.float64)])
+def joined(both: Floats, scores: Floats | NDArray[np.float32]) -> Floats:
+    """All three answers side by side (n, 43 + 21), each head of the encoder without its mean, which says nothing of its labels."""
+    own = scores.astype(np.float64)
     for place in _SOFT:
-        both[:, place] -= both[:, place].mean(axis=1, keepdims=True)
-    return both
+        own[:, place] -= own[:, place].mean(axis=1, keepdims=True)
+    return np.hstack([both, own])
 
 
 _PREFIX = "third_"
@@ -104,7 +104,7 @@ def arrays_of(layer: Layer) -> dict[str, NDArray[np.generic]]:
 def layer_of(arrays: Mapping[str, NDArray[np.generic]], rules: int) -> Layer:
     """The layer among the arrays of an artefact; ``KeyError`` for a missing array, ``ValueError`` for a wrong shape."""
     found = {field.name: arrays[_PREFIX + field.name].astype(np.float32) for field in fields(Layer)}
-    both = WIDTH + encoder.OUTPUTS
+    both = JOINED + encoder.OUTPUTS
     expected = {
         "mix": (both, WIDTH), "rules": (rules, WIDTH), "offset": (WIDTH,), "mood": (both, _SENTIMENTS),
         "mood_offset": (_SENTIMENTS,), "gate": (2,),

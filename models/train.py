@@ -134,7 +134,7 @@ def fitted(
     told = classifier.Model(weights, version=version).log_odds(
         [row.text for row in public], [row.language for row in public]
     )
-    opinion, both, answered = _meaning(
+    opinion, meant, both, answered = _meaning(
         rows, public, first=first, told=told, fold=fold, fired=fired, labels=labels, progress=progress
     )
     fair = fit_third.fair(reader, texts)
@@ -142,7 +142,13 @@ def fitted(
     said = fit_third.scores(reader, [row.text for row in tested], progress)
     moods = fit_third.moods(reader, public, answered, progress)
     layer, last = _third(
-        both[fair], said=said, moods=moods, fold=fold[fair], fired=fired[fair], labels=_chosen(labels, fair)
+        both[fair],
+        meant[fair],
+        said=said,
+        moods=moods,
+        fold=fold[fair],
+        fired=fired[fair],
+        labels=_chosen(labels, fair),
     )
     progress("third opinion", 1.0)
     tested_labels = _chosen(labels, fair)
@@ -176,9 +182,9 @@ def _words(
 def _meaning(
     rows: Sequence[corpus.Row], public: Sequence[PublicRow], *, first: fit.Floats, told: fit.Floats,
     fold: NDArray[np.intp], fired: fit.Floats, labels: Labels, progress: fit.Progress,
-) -> tuple[second.Second, fit.Floats, fit.Floats]:  # fmt: skip
-    """The second opinion, and its log odds of our rows (n, 16) and of the public ones (p, 16), from networks that had not seen
-    a row; ``first`` and ``told`` are the words' answers to both."""
+) -> tuple[second.Second, fit.Floats, fit.Floats, fit.Floats]:  # fmt: skip
+    """The second opinion; of our rows both answers (n, 43) and their log odds (n, 16), and of public rows both answers (p, 43),
+    from networks that had not seen a row; ``first`` and ``told`` are the words' answers to both."""
     read = fit_second.vectors([*(row.text for row in rows), *(row.text for row in public)], progress)
     meant = fit_second.out_of_fold(read, rows, public, fold, progress)
     ours, theirs = read[: len(rows)], read[len(rows) :]
@@ -193,13 +199,12 @@ def _meaning(
         both[held] = part.layered(ours[held], joined[held], fired[held].astype(np.float32))
     opinion = fit_second.join(network, ours, joined, fired=fired, labels=labels, others=others)
     progress("second opinion", 1.0)
-    unruled = np.zeros((len(public), fired.shape[1]), np.float32)
-    answered = opinion.layered(theirs, second.joined(told, meant[len(rows) :]), unruled)
-    return opinion, both, answered
+    return opinion, joined, both, second.joined(told, meant[len(rows) :])
 
 
 def _third(
     so_far: fit.Floats,
+    both: fit.Floats,
     *,
     said: fit.Floats,
     moods: fit_third.Moods,
@@ -210,10 +215,10 @@ def _third(
     """The third opinion's layer, and the log odds (n, 16) after it of layers that had not seen a row."""
     last = so_far.copy()
     for seen, held in _folds(fold):
-        part = fit_third.join(so_far[seen], said[seen], fired=fired[seen], labels=_chosen(labels, seen), others=moods)
+        part = fit_third.join(both[seen], said[seen], fired=fired[seen], labels=_chosen(labels, seen), others=moods)
         asked = held & third.worth_asking(so_far)
-        last[asked] = part.final(so_far[asked], said[asked], fired[asked].astype(np.float32))
-    return fit_third.join(so_far, said, fired=fired, labels=labels, others=moods), last
+        last[asked] = part.final(both[asked], said[asked], fired[asked].astype(np.float32))
+    return fit_third.join(both, said, fired=fired, labels=labels, others=moods), last
 
 
 def _folds(fold: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:

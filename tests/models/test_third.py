@@ -10,15 +10,16 @@ import pytest
 from models import artefact, encoder, third
 from models.classifier import weights_of
 from models.outcome import WIDTH, columns
+from models.second import JOINED
 
 
 def test_heads_are_compared_without_their_common_height() -> None:
     rng = np.random.default_rng(0)
-    first, scores = rng.standard_normal((4, WIDTH)), rng.standard_normal((4, encoder.OUTPUTS))
-    before = third.joined(first, scores)
-    first[:, columns("urgency")] += 7
+    both, scores = rng.standard_normal((4, JOINED)), rng.standard_normal((4, encoder.OUTPUTS))
+    before = third.joined(both, scores)
     scores[:, encoder.MOOD] -= 3
-    np.testing.assert_allclose(third.joined(first, scores), before)
+    scores[:, columns("urgency")] += 7
+    np.testing.assert_allclose(third.joined(both, scores), before)
 
 
 def test_the_artefact_keeps_its_layer_and_refuses_another_shape() -> None:
@@ -75,4 +76,6 @@ def test_a_post_of_which_the_words_are_sure_costs_no_reading() -> None:
     opinion = third.Third(Silent.of_tokens(b""), third.layer_of(arrays, rules))
     first = odds(**SURE)
     first[0, columns("crisis")] = -6
-    np.testing.assert_array_equal(opinion.add(first, ["nice day"], np.zeros((1, rules), np.float32)), first)
+    np.testing.assert_array_equal(
+        opinion.add(first, np.zeros((1, JOINED)), ["nice day"], np.zeros((1, rules), np.float32)), first
+    )
