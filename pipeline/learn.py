@@ -15,7 +15,7 @@ from threading import Lock
 from pydantic import TypeAdapter, ValidationError
 
 import models
-from models import artefact, own
+from models import artefact, floors, gate, own
 from models.fit_own import train_own
 from models.own_report import OwnRow
 from models.registry import Registry, Version
@@ -49,6 +49,27 @@ class OwnModels:
         """One version by its name."""
         with _refusing():
             return _version(self._registry.version(name))
+
+    def add(self, folder: Path) -> ModelVersion:
+        """Keep the model in a folder as a version; raises ``ModelRefused`` for a name that is taken."""
+        with _refusing():
+            return _version(self._registry.add(folder))
+
+    def refusals(self, name: str) -> tuple[str, ...]:
+        """Why a version may not go live by itself, a line each.
+
+        One from own labels was held to its base when it was made; any other is held to the floors, and to the model that
+        answers until another is promoted, now (some seconds).
+        """
+        version = self.version(name)
+        if version.trial is not None:
+            return version.trial.failures
+        with _refusing():
+            folder = self._registry.folder(name)
+            if folder == self._base:
+                return ()
+            found = gate.gate(folder, floors.read(floors.FLOORS), current=self._base)
+        return tuple(f"{floors.written(each.key)}: {each.because}" for each in found)
 
     def live(self) -> str:
         """The name of the version that answers."""
@@ -151,7 +172,7 @@ def _refusing() -> Iterator[None]:
     """What the models' package refuses, as an error of ours."""
     try:
         yield
-    except (models.ArtefactError, ValidationError, FileNotFoundError) as error:
+    except (models.ArtefactError, floors.FloorsError, ValidationError, FileNotFoundError) as error:
         raise ModelRefused(str(error)) from error
 
 

@@ -20,9 +20,10 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -162,6 +163,12 @@ def keep(told: Path, run: int) -> None:
 
 def start(folder: Path, *, alive: Callable[[], bool] = lambda: True) -> tuple[psutil.Process, str]:
     """A node in an empty folder, and its address, once it answers; raises ``RuntimeError`` with the end of its log."""
+    unpack(folder)
+    return boot(folder, free_port(), alive=alive)
+
+
+def unpack(folder: Path) -> None:
+    """Fill an empty folder with what a node is made of."""
     with zipfile.ZipFile(CACHED) as archive:
         archive.extractall(folder)
     for each in (folder / f"elasticsearch-{VERSION}").glob("bin/*"):
@@ -171,22 +178,31 @@ def start(folder: Path, *, alive: Callable[[], bool] = lambda: True) -> tuple[ps
         (folder / name).mkdir()
     if os.getuid() == 0:
         subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(folder)], check=True)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens to."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    return boot(folder, port, alive=alive)
+        return int(taken.getsockname()[1])
 
 
-def boot(folder: Path, port: int, *, alive: Callable[[], bool] = lambda: True) -> tuple[psutil.Process, str]:
-    """The node of a folder, which may have run there before, on a port."""
+def boot(
+    folder: Path,
+    port: int,
+    *,
+    alive: Callable[[], bool] = lambda: True,
+    more: Mapping[str, object] = MappingProxyType({"discovery.type": "single-node"}),
+) -> tuple[psutil.Process, str]:
+    """The node of a folder, which may have run there before, on a port, with ``more`` settings."""
     home = java()
     if home is None:
         raise RuntimeError(f"no JDK {OLDEST_JAVA}")
     node = folder / f"elasticsearch-{VERSION}"
     settings = {
-        "network.host": "127.0.0.1", "http.port": port, "transport.port": 0, "discovery.type": "single-node",
+        "network.host": "127.0.0.1", "http.port": port, "transport.port": 0,
         "path.data": folder / "data", "path.logs": folder / "logs", "path.repo": folder / "snapshots",
-        "xpack.security.enabled": "false", "cluster.routing.allocation.disk.threshold_enabled": "false",
+        "xpack.security.enabled": "false", "cluster.routing.allocation.disk.threshold_enabled": "false", **more,
     }  # fmt: skip
     command = [str(node / "bin" / "elasticsearch"), "-d", "-p", str(folder / "pid")]
     with (folder / "out").open("w") as out:

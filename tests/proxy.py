@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,8 +37,8 @@ class Proxy:
 
 
 @contextmanager
-def proxy_to(target: str) -> Iterator[Proxy]:
-    """A proxy on a port of its own, for as long as it is needed."""
+def proxy_to(target: str, *, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
+    """A proxy on a port of its own, for as long as it is needed; spoken to over TLS where that is given."""
     proxy = Proxy(target)
 
     class Handler(BaseHTTPRequestHandler):
@@ -92,7 +93,9 @@ def proxy_to(target: str) -> Iterator[Proxy]:
             pass  # a client that went away
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        proxy.url = f"http://127.0.0.1:{server.server_port}"
+        proxy.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield proxy

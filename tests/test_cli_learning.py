@@ -84,10 +84,11 @@ def test_a_label_that_says_nothing_is_wrong_usage(heard: Path, arguments: tuple[
 def test_models_are_listed_promoted_and_rolled_back(versions: Path) -> None:
     shipped, own = call("models", "--json", "-c", versions).objects
     assert (shipped["live"], own["live"], own["name"]) == (True, False, "own-1")
-    answer = call("models", "promote", "own-1", "--why", "ours", "--as", "Ana", "-c", versions)
-    assert (answer.code, answer.out) == (0, "own-1 is live\n")
+    answer = call("models", "promote", "own-1", "--why", "ours", "--override", "a copy", "--as", "Ana", "-c", versions)
+    assert answer.code == 0
+    assert answer.out.startswith("own-1 is live")
     shown = call("models", "show", "own-1", "-c", versions).out
-    assert "own-1: live; passed" in shown
+    assert "own-1: live; held to the floors" in shown
     assert "by Ana: ours" in shown
     assert "is live again" in call("models", "rollback", "--as", "Ben", "-c", versions).out
     assert call("models", "--json", "-c", versions).objects[0]["live"]
@@ -120,3 +121,15 @@ def test_training_on_own_labels_makes_a_version(heard: Path) -> None:
     assert [line["name"] for line in call("models", "--json", "-c", heard).objects][1] == name
     compared = call("models", "compare", name, "--json", "-c", heard).objects[0]
     assert compared["labels"][0]["labels"] == 1
+
+
+def test_a_model_trained_elsewhere_is_kept_as_a_version(versions: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(artefact.STARTER, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "version": "ours-2"}))
+    assert call("models", "add", folder, "-c", versions).out.startswith("ours-2 is kept")
+    assert "ours-2" in [line["name"] for line in call("models", "--json", "-c", versions).objects]
+    taken = call("models", "add", folder, "-c", versions)
+    assert taken.code == 1
+    assert "already" in taken.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pipeline.domain import Head, Labelled, ModelVersion, Promotion, Shadow, Tally, Trial
@@ -30,6 +31,14 @@ class VersionsInMemory:
             if each.name == name:
                 return each
         raise ModelRefused(f"no model {name!r}")
+
+    def add(self, folder: Path) -> ModelVersion:
+        self.made.append(ModelVersion(name=folder.name))
+        return self.made[-1]
+
+    def refusals(self, name: str) -> tuple[str, ...]:
+        trial = self.version(name).trial
+        return trial.failures if trial else ()
 
     def live(self) -> str:
         return self.log[-1].version if self.log else "starter"

@@ -163,6 +163,19 @@ def models(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOption
 
 
 @group.command()
+def add(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A model's folder, as `tocsin train` makes it.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Keep a model that was trained elsewhere as a version, to try and promote it."""
+    _, found = _models(ctx, config)
+    made = found.add(folder)
+    print_json(made) if as_json else print(f"{one_line(made.name)} is kept; promoting it holds it to the floors")
+
+
+@group.command()
 def show(ctx: typer.Context, model: ModelArgument, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """What a version was made from, how right it is, and when it was live."""
     _, found = _models(ctx, config)
@@ -288,6 +301,8 @@ def _models(ctx: typer.Context, config: Path | None) -> tuple[Tocsin, Models]:
 def _gate(version: ModelVersion) -> str:
     from pipeline import lessons
 
+    if version.trial is None:
+        return "held to the floors when it is promoted"
     failed = lessons.refusals(version)
     return f"refused: {'; '.join(failed)}" if failed else "passed"
 

@@ -75,7 +75,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """Ordered, timed steps of who is told next until somebody acknowledges; begins again after ``repeat_hours``.
+    """Ordered, timed steps of who is told next until somebody acknowledges; begins again after ``repeat_hours``
+    (``None``: it does not).
 
     It is for incidents of ``severity`` and more.
 
@@ -88,7 +89,7 @@ class Chain:
     rotas: tuple[Rota, ...] = ()
     hours: OfficeHours
     severity: int = 1
-    repeat_hours: float | None = 4.0
+    repeat_hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from pipeline.domain import Label, Labelled, ModelVersion, Promotion, Shadow
@@ -32,6 +33,12 @@ class Models(Protocol):
 
     def version(self, name: str) -> ModelVersion:
         """One version by its name."""
+
+    def add(self, folder: Path) -> ModelVersion:
+        """Keep the model in a folder as a version; raises ``ModelRefused`` for a name that is taken."""
+
+    def refusals(self, name: str) -> tuple[str, ...]:
+        """Why a version may not go live by itself, a line each; one that is not from own labels is held to the floors now."""
 
     def live(self) -> str:
         """The name of the version that answers."""

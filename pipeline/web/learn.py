@@ -12,14 +12,14 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
-from pipeline import lessons
+from pipeline import lessons, respond
 from pipeline.domain import Change, Head, Label, Mention, ModelVersion, Shadow, Tally
 from pipeline.errors import ConfigError, NotFound
 from pipeline.labels import before, checked
 from pipeline.text import FIRST_CLASS
 from pipeline.web import posts
 from pipeline.web.actions import accept, acting, going_back
-from pipeline.web.pages import Done, Pages, PagesOf
+from pipeline.web.pages import Done, Pages, PagesOf, incident_path
 from pipeline.wording import counted
 
 router = APIRouter()
@@ -57,6 +57,23 @@ def _said(labels: Sequence[Label]) -> str:
     if not words:
         return "Label taken back, the model has its say again"
     return f"Labelled {words}: used at the next training; the order has changed now"
+
+
+@router.post("/false-alarm")
+def false_alarm(
+    request: Request,
+    pages: PagesOf,
+    csrf: Annotated[str, Form()],
+    incident: Annotated[str, Form()],
+    note: Annotated[str, Form(max_length=500)] = "",
+) -> RedirectResponse:
+    """Close an incident that was none, and label its posts so."""
+    accept(request, csrf, incident_path(incident))
+    who, now = acting(pages, request), pages.clock()
+    respond.close(pages.store, incident, who, note=f"false alarm: {note.strip()}".removesuffix(": "), now=now)
+    labels = lessons.false_alarm(pages.store, pages.config, incident, who=who, now=now)
+    said = f"Closed as a false alarm; {counted(len(labels), 'post')} labelled as no crisis"
+    return going_back(pages, incident_path(incident), Done(said=said))
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------

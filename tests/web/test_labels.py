@@ -77,3 +77,15 @@ def test_saying_the_same_again_says_so(joke: str, ana: Browser, desk: Desk) -> N
     ana.post("/label", mention=joke, say=["crisis|no"])
     assert "That is said already" in ana.post("/label", mention=joke, say=["crisis|no"]).text
     assert len(desk.store.labels()) == 1
+
+
+def test_a_false_alarm_closes_the_incident_and_labels_its_posts(desk: Desk, joke: str, ana: Browser) -> None:
+    desk.watch()
+    incident = desk.store.open_incidents()[0].id
+    assert "False alarm" in ana.get(f"/incidents/{incident}").text
+    page = ana.post("/false-alarm", incident=incident, note="a song").text
+    assert "Closed as a false alarm; 1 post labelled as no crisis." in page
+    assert "false alarm: a song" in page
+    assert desk.store.open_incidents() == []
+    assert desk.store.ticket(joke).rank.lane == "queue"
+    assert [label.value for label in desk.store.labels_of([joke])[joke]] == ["no"]

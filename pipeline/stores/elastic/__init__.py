@@ -23,6 +23,7 @@ from pipeline.stores.elastic.labels import ElasticLabels
 from pipeline.stores.elastic.mentions import ElasticMentions
 from pipeline.stores.elastic.progress import ElasticProgress
 from pipeline.stores.elastic.queue import ElasticQueue
+from pipeline.stores.elastic.remaking import outstanding, remake
 from pipeline.stores.elastic.retention import ElasticRetention
 from pipeline.stores.elastic.search import ElasticSearch
 from pipeline.stores.elastic.tickets import ElasticTickets
@@ -53,7 +54,7 @@ class ElasticStore(
 
     ``url`` names its nodes, commas between. ``ca`` is a file of certificates to trust, ``fingerprint`` the sha256 of the
     cluster's own. Templates and indices are made and migrated when it is opened, unless ``migrate`` is
-    ``False`` or it is ``read_only``. Raises ``ConfigError`` for an address that cannot be used,
+    ``False`` or it is ``read_only``; documents of an older layout stay as they are until ``migrate`` is called. Raises ``ConfigError`` for an address that cannot be used,
     ``StoreRefused`` when a person must act (newer indices, wrong key or certificate), ``StoreUnavailable`` when the
     cluster is busy or away for longer than a few tries.
     """
@@ -102,11 +103,12 @@ class ElasticStore(
 
     def outdated(self) -> list[str]:
         """What ``migrate`` would change, a line each; empty when there is nothing to do."""
-        return outdated(self._connection)
+        return outdated(self._connection) + outstanding(self._connection)
 
     def migrate(self) -> None:
-        """Bring templates and indices up to date; may be interrupted and called again."""
+        """Bring templates, indices and their documents up to date while others go on; may be interrupted and called again."""
         install(self._connection)
+        remake(self._connection)
 
     def check(self) -> list[str]:
         """What is wrong with the store, each with its next step; empty when all is well."""

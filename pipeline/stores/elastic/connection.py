@@ -18,7 +18,7 @@ from typing import Any
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError, TransportError
 
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
-from pipeline.stores.elastic.trouble import checked, ours, refusal
+from pipeline.stores.elastic.trouble import Blocked, checked, gone, ours, refusal
 from pipeline.stores.elastic.wire import Document, Found, Write, found_of, key, packed, requests
 
 TIMEOUT = 30.0  # seconds an answer may take: a bulk on a busy cluster takes some
@@ -28,7 +28,6 @@ POOLED = 32  # connections kept a node: as many threads serve pages
 READ_IDS = 1_000  # documents asked for by id in one request
 SEARCHES = 100  # searches in one request
 WINDOW = 10_000  # hits of one search, Elasticsearch's own limit
-_REQUIRED = {"require_alias": "true"}  # or a month that was forgotten would come back without its mapping
 CHUNK = 1_000  # hits read at a time where nobody says how many are wanted
 _NOTHING: Document = {"hits": {"total": {"value": 0}, "hits": []}}  # what is found where there is no index yet
 
@@ -103,7 +102,7 @@ class Connection:
         for place, item in zip(chunk, self.request("POST", "/_mget", body)["docs"], strict=True):
             if item.get("found"):
                 found[place] = found_of(item)
-            elif "error" in item and not _is_missing(item):
+            elif "error" in item and not _is_missing(item, place[0]):
                 return refusal(place[1], 503, item["error"], self.name)
         return None
 
@@ -120,18 +119,22 @@ class Connection:
                 # Never ignore_unavailable: to a key that may not read, it would say that there is nothing.
                 lines += packed({"index": index, "allow_partial_search_results": False})
                 lines += b"\n" + packed({"track_total_hits": False, **body}) + b"\n"
-            answers += self._searched(bytes(lines))
+            answers += self._searched([index for index, _ in wanted[start : start + SEARCHES]], bytes(lines))
         return answers
 
-    def _searched(self, lines: bytes) -> list[Document]:
+    def _searched(self, names: Sequence[str], lines: bytes) -> list[Document]:
         waits = iter(WAITS)
         while True:
             answered: list[Document] = self.request("POST", "/_msearch", lines)["responses"]
-            responses = [_NOTHING if _is_missing(each) else each for each in answered]
+            named = zip(names, answered, strict=True)
+            responses = [_NOTHING if _is_missing(each, name) else each for name, each in named]
             failed = next((each for each in responses if "error" in each), None)
             if failed is None:
                 return responses
-            _pause(waits, refusal("a search", failed["status"], failed["error"], self.name))
+            if failed["status"] == 404:  # a copy has taken the place of the index while it was searched
+                _pause(waits, gone("a search", failed["error"], self.name))
+            else:
+                _pause(waits, refusal("a search", failed["status"], failed["error"], self.name))
 
     def hits(
         self, index: str, body: Document, *, limit: int | None = None, offset: int = 0, chunk: int = CHUNK
@@ -205,8 +208,8 @@ class Connection:
         refused: StoreRefused | None = None
         waits = iter(WAITS)
         while places:
-            busy: dict[int, StoreUnavailable] = {}
-            answer = self.request("POST", "/_bulk", body, params=_REQUIRED | ({"refresh": "true"} if refresh else {}))
+            busy: dict[int, StoreRefused | StoreUnavailable] = {}
+            answer = self.request("POST", "/_bulk", body, params={"refresh": "true"} if refresh else {})
             for place, item in zip(places, answer["items"], strict=True):
                 (result,) = item.values()
                 status = result["status"]
@@ -216,7 +219,7 @@ class Connection:
                     met.append(place)
                 elif status != 404 or writes[place].action != "delete":
                     error = refusal(writes[place].id, status, result["error"], self.name)
-                    if isinstance(error, StoreRefused):
+                    if isinstance(error, StoreRefused) and not isinstance(error, Blocked):
                         refused = refused or error
                     else:
                         busy[place] = error
@@ -308,14 +311,19 @@ class Connection:
         self._client.close()
 
 
-def _is_missing(item: Document) -> bool:
-    return "error" in item and item["error"].get("type") == "index_not_found_exception"
+def _is_missing(item: Document, name: str) -> bool:
+    """Whether there is no index of that name, which holds nothing then."""
+    error = item.get("error", {})
+    return bool(error.get("type") == "index_not_found_exception" and error.get("index", name) == name)
 
 
 def _pause(waits: Iterator[float], failure: StoreRefused | StoreUnavailable) -> None:
-    """Wait before another try; raises ``failure`` when none is left, or none can help."""
+    """Wait before another try; raises ``failure`` when none is left, or none can help.
+
+    A block may be that of a migration, which takes less than a second.
+    """
     wait = next(waits, None)
-    if wait is None or isinstance(failure, StoreRefused):
+    if wait is None or (isinstance(failure, StoreRefused) and not isinstance(failure, Blocked)):
         raise failure
     _sleep(wait)
 

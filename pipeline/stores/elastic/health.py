@@ -6,6 +6,7 @@ import time
 
 from pipeline.stores.elastic.connection import Connection
 from pipeline.stores.elastic.indices import NOUNS, indices, mapping, missing
+from pipeline.stores.elastic.remaking import outstanding
 from pipeline.stores.elastic.wire import Document
 
 _LOOKS, _LOOK = 6, 0.5  # seconds between two looks at shards that have no node
@@ -30,6 +31,7 @@ def check(connection: Connection) -> list[str]:
     there = {name: (noun, found) for noun in NOUNS for name, found in indices(connection, noun).items()}
     for name, (noun, found) in there.items():
         wrong += _drift(name, found["mappings"], mapping(noun))
+    wrong += [f"{each}; run `tocsin store migrate`" for each in outstanding(connection)]
     wrong += [
         f"the index {each} is gone; restore a backup (`tocsin store restore`), or begin an empty one"
         " (`tocsin store migrate`)"

@@ -18,6 +18,10 @@ from pipeline.stores.elastic.wire import Document, packed
 VERSION = 2
 """Of the mappings. A version may add fields to the one before it; what is there keeps its meaning."""
 
+LAYOUTS: dict[str, int] = {}
+"""By noun, the layout of its documents where it is not the first. One that is raised has them made again by a migration:
+what is found by has changed (other stems, say), or a field that older documents lack is asked for."""
+
 _KEYWORD: Document = {"type": "keyword"}  # looked for, sorted and counted
 _FOUND: Document = {"type": "keyword", "doc_values": False}  # looked for only
 _NUMBER: Document = {"type": "long"}
@@ -121,11 +125,17 @@ def month_of(connection: Connection, posted_at: datetime) -> str:
     return connection.index(f"mentions-{posted_at:%Y.%m}")
 
 
-def mapping(noun: str) -> Document:
-    """The strict mapping of one noun, with its version."""
+def layout(noun: str) -> int:
+    """The layout in which documents of a noun are made now."""
+    return LAYOUTS.get(noun, 1)
+
+
+def mapping(noun: str, *, made: int | None = None) -> Document:
+    """The strict mapping of one noun, with its version and the layout in which its documents are made."""
     source: Document = {"_source": {"excludes": ["stems", "folded"]}} if noun == "mentions" else {}
     properties = {**NOUNS[noun], "write": _KEPT}
-    return {"dynamic": "strict", "_meta": {"version": VERSION}, "properties": properties, **source}
+    meta = {"version": VERSION, "layout": made or layout(noun)}
+    return {"dynamic": "strict", "_meta": meta, "properties": properties, **source}
 
 
 def template(prefix: str, noun: str) -> Document:
@@ -152,7 +162,7 @@ def make(connection: Connection, aliases: Iterable[str]) -> None:
         return
     for alias in _without_index(connection, wanted):
         body: Document = {"aliases": {each: {} for each in aliases_of(connection, alias)}}
-        connection.request("PUT", f"/{alias}-1", packed(body), present={})
+        connection.request("PUT", f"/{alias}-{layout(_noun(connection, alias))}", packed(body), present={})
 
 
 def _without_index(connection: Connection, aliases: Sequence[str]) -> list[str]:
@@ -196,8 +206,9 @@ def install(connection: Connection) -> None:
     settings = packed({"template": {"settings": _SETTINGS}})
     connection.request("PUT", f"/_component_template/{connection.prefix}-settings", settings)
     for noun in NOUNS:
-        for name in indices(connection, noun):
-            connection.request("PUT", f"/{name}/_mapping", packed(mapping(noun)))
+        for name, found in indices(connection, noun).items():
+            made = int(found["mappings"].get("_meta", {}).get("layout", 1))
+            connection.request("PUT", f"/{name}/_mapping", packed(mapping(noun, made=made)))
     for noun in reversed(NOUNS):  # that of mentions last: who finds it takes everything else to be done
         connection.request(
             "PUT", f"/_index_template/{connection.index(noun)}", packed(template(connection.prefix, noun))
@@ -207,8 +218,14 @@ def install(connection: Connection) -> None:
 
 
 def indices(connection: Connection, noun: str) -> Document:
-    """The indices of one noun that exist, with their mappings."""
-    return connection.request("GET", f"/{connection.index(noun)}-*/_mapping", missing={})
+    """The indices of one noun that are in use, with their mappings; a copy that is being made has no alias yet."""
+    wanted = {"features": "aliases,mappings"}
+    found = connection.request("GET", f"/{connection.index(noun)}-*", params=wanted, missing={})
+    return {name: each for name, each in found.items() if each["aliases"]}
+
+
+def _noun(connection: Connection, alias: str) -> str:
+    return alias.removeprefix(connection.index("")).partition("-")[0]
 
 
 def _version(index_template: Document) -> int:

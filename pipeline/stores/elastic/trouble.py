@@ -16,6 +16,10 @@ class NotAllowed(StoreRefused):
     """The key lacks a privilege."""
 
 
+class Blocked(StoreRefused):
+    """An index takes no writes: a migration is about to put another in its place, or somebody must lift the block."""
+
+
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses of a cluster that is busy, or electing a master: another try may find it well."""
 
@@ -50,7 +54,10 @@ def refusal(what: str, status: int, error: Mapping[str, Any], name: str) -> Stor
             f"{where} is short of disk and takes no writes; free some space or add a node ({reason})"
         )
     if kind == "cluster_block_exception":
-        return StoreRefused(f"{where} takes no writes; find out who blocked it, and lift the block ({reason})")
+        return Blocked(
+            f"{where} takes no writes; run `tocsin store migrate` if a migration was interrupted, else find out who blocked"
+            f" it and lift the block ({reason})"
+        )
     if status in {401, 403} or kind == "security_exception":  # of one document of several, no status is told
         return NotAllowed(f"{where} does not let this key do so; give it the privileges it needs ({reason})")
     if kind == "media_type_header_exception":
@@ -58,6 +65,13 @@ def refusal(what: str, status: int, error: Mapping[str, Any], name: str) -> Stor
     if status in TRANSIENT:
         return StoreUnavailable(f"{where} is busy ({status}: {reason}); try again")
     return StoreRefused(f"{where} refuses {_short(what)} ({status}: {reason}); run `tocsin store check`")
+
+
+def gone(what: str, error: Mapping[str, Any], name: str) -> StoreUnavailable:
+    """An index that was removed while it was asked: another has its name now."""
+    return StoreUnavailable(
+        f"Elasticsearch at {name} has just replaced what {what} asked ({_short(_cause(error))}); try again"
+    )
 
 
 def checked(host: str, *, allow_plain: bool) -> str:

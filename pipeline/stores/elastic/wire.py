@@ -42,7 +42,8 @@ class Write:
     """One document to write.
 
     ``create`` one that is not there; ``replace`` the one that was read (``over``); ``put`` whatever is there, but for a
-    newer ``version`` when that is given; ``keep`` what is there, else create it; ``delete``.
+    newer ``version`` when that is given; ``keep`` what is there, else create it; ``delete``. ``index`` is an alias, or an
+    index itself where ``alias`` is not set; ``writer`` is that of a document which is copied.
     """
 
     action: Literal["create", "replace", "put", "keep", "delete"]
@@ -51,17 +52,24 @@ class Write:
     document: Document | None = None
     over: Found | None = None
     version: int | None = None
+    writer: str | None = None
+    alias: bool = True
 
     def lines(self, writer: str) -> bytes:
         """The lines of a bulk request; ``writer`` is kept in the document, so that a write can be told from another's."""
         name = _ACTIONS.get(self.action, self.action)
-        target: Document = {"_index": self.index, "_id": key(self.id)}
+        # An alias must be there, or a month that was forgotten would come back without its mapping.
+        target: Document = {"_index": self.index, "_id": key(self.id), "require_alias": self.alias}
         if self.over is not None:
             target |= {"if_seq_no": self.over.seq_no, "if_primary_term": self.over.term}
         if self.version is not None:
             target |= {"version": self.version, "version_type": "external_gte"}
         lines = packed({name: target}) + b"\n"
-        return lines if self.document is None else lines + packed({**self.document, "write": writer}) + b"\n"
+        return (
+            lines
+            if self.document is None
+            else lines + packed({**self.document, "write": self.writer or writer}) + b"\n"
+        )
 
     @property
     def raced(self) -> bool:
