@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -19,7 +19,20 @@ from pipeline.detection.baseline import Hours, hour_of, hours_of_week
 from pipeline.detection.campaigns import factors
 from pipeline.detection.looks import HISTORY, LAG, QUARTERS, Candidate, Counted, Heard, counted, quarter_of
 from pipeline.detection.looks import worst_by_cause as worst
-from pipeline.domain import QUARTER, Finding, Gap, Incident, Measure, Series, SeriesKind, Spread
+from pipeline.domain import (
+    QUARTER,
+    YES,
+    Finding,
+    Gap,
+    Head,
+    Incident,
+    Measure,
+    ScoredMention,
+    Series,
+    SeriesKind,
+    Spread,
+    labels_from,
+)
 from pipeline.errors import Conflict, NotFound
 from pipeline.labels import with_labels
 from pipeline.ports import Store
@@ -53,10 +66,22 @@ def grave_incidents(store: Store, config: Config, *, now: datetime) -> Sequence[
     weights = config.weights
     grave = store.grave_mentions(since=now - FRESH, crisis=weights.grave, limit=MOST_GRAVE)
     grave = with_labels(grave, store.labels_of(item.mention.id for item in grave))  # no alarm of what a person denied
+    grave += _called_grave(store, {item.mention.id for item in grave}, now=now)
     incidents = [each for each in store.open_incidents() if each.finding is None]
     brands = {item.mention.brand for item in grave}
     touched = [each.id for each in incidents if each.brand in brands or now - each.last_at > GRAVE_QUIET]
     return detect(grave, incidents, held=store.incident_posts(touched), weights=weights, now=now).incidents
+
+
+def _called_grave(store: Store, found: Collection[str], *, now: datetime) -> list[ScoredMention]:
+    """Posts that a person lately called a crisis where no model or rule did, and that no incident has had."""
+    lately = store.labels(after=labels_from(now - FRESH), limit=MOST_GRAVE)
+    called = {label.mention for label in lately if label.head is Head.CRISIS and label.value == YES}.difference(found)
+    if not called:
+        return []
+    called -= {mention for each in store.incidents(limit=LATELY) for mention in each.mentions}
+    items = [store.mention(mention) for mention in sorted(store.known(sorted(called)))]
+    return [item for item in with_labels(items, store.labels_of(called)) if item.mention.fold is None]
 
 
 def unusual_incidents(store: Store, config: Config, *, now: datetime) -> Sequence[Incident]:

@@ -153,13 +153,18 @@ def home(folder: Path, *, source: str, hook: str, pages: int) -> Home:
         f'home = "{folder}/home"\n'
         '[[brand]]\nname = "Kestrel"\n[[query]]\nname = "kestrel"\nbrand = "Kestrel"\n'
         f'[[source]]\nname = "x"\nkind = "x"\nbase_url = "{source}"\npages = {pages}\n'
-        f'[[channel]]\nkind = "webhook"\nname = "ops"\nurl = "{hook}"\nallow_private = true\n',
+        f'[[channel]]\nkind = "webhook"\nname = "ops"\nurl = "{hook}"\nallow_private = true\n'
+        f'[[channel]]\nkind = "webhook"\nname = "room"\nurl = "{hook}"\nallow_private = true\n'
+        '[[person]]\nname = "Ana"\nchannels = ["ops"]\n[[person]]\nname = "Ben"\nchannels = ["ops", "room"]\n'
+        '[[chain]]\nname = "crisis"\n[[chain.step]]\npeople = ["Ana"]\nrepeat = 2\nevery = 1\n'
+        '[[chain.step]]\nwait = 1\npeople = ["Ben"]\n',
         encoding="utf-8",
     )
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
     environ |= {
         "TOCSIN_X_BEARER_TOKEN": TOKEN,
         "TOCSIN_WEBHOOK_OPS": "whsec_" + base64.b64encode(b"storm" * 6).decode(),
+        "TOCSIN_WEBHOOK_ROOM": "whsec_" + base64.b64encode(b"storm" * 6).decode(),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
@@ -211,6 +216,7 @@ def verdict(stormy: Home, twin: Home, server: FakeX, heard: Counter[str]) -> lis
     conversations = stormy.rows("SELECT id, conversation FROM mentions ORDER BY id")
     tickets = "SELECT id, posts, people FROM tickets ORDER BY id"
     notices = [str(row[0]) for row in stormy.rows("SELECT id FROM notices")]
+    same = 'SELECT 1 FROM notices GROUP BY person, channel, reason, step, severity, "group" HAVING count(*) > 1'
     return [
         ("posts lost", len(served - set(mentions)), 0),
         ("posts invented", len(set(mentions) - served), 0),
@@ -224,7 +230,15 @@ def verdict(stormy: Home, twin: Home, server: FakeX, heard: Counter[str]) -> lis
         ("dead letters", stormy.rows("SELECT count(*) FROM dead_letters")[0][0], 0),
         ("notices delivered, by id", len([notice for notice in notices if heard[notice]]), len(notices)),
         ("notices that nobody recorded", len(set(heard) - set(notices)), 0),
+        ("notices written twice for one person, reason and step", len(stormy.rows(f"{same} AND reason != 'silent'")), 0),
+        ("incidents whose chain reached somebody", *_reached(stormy)),
     ]  # fmt: skip
+
+
+def _reached(stormy: Home) -> tuple[int, int]:
+    """How many incidents have a chain by which somebody was told, and how many there are."""
+    told = 'SELECT count(DISTINCT "group") FROM notices WHERE step IS NOT NULL AND sent_at IS NOT NULL'
+    return int(str(stormy.rows(told)[0][0])), int(str(stormy.rows("SELECT count(*) FROM incidents")[0][0]))
 
 
 def storm(*, kills: int, posts: int, pages: int, seed: int, folder: Path, say: Callable[[str], None]) -> bool:

@@ -188,6 +188,7 @@ class Life:
         }
 
 
+@pytest.mark.timeout(1200)  # minutes, on a machine that has other work
 @pytest.mark.parametrize("fault", [LOST, 503])
 def test_a_migration_that_is_killed_between_any_two_steps_goes_on_and_nothing_acknowledged_is_lost(
     node: Node, prefix: str, layouts: Iterator[int], fault: str | int, monkeypatch: pytest.MonkeyPatch
@@ -222,4 +223,4 @@ def test_a_migration_that_is_killed_between_any_two_steps_goes_on_and_nothing_ac
     life.store.close()
 
 
-STRIDE = 7  # of the requests that a migration makes, at which it is killed: all of them take minutes
+STRIDE = 13  # of the requests that a migration makes, at which it is killed: all of them take minutes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +13,14 @@ from pipeline import lessons
 from pipeline.config import Config
 from pipeline.domain import Category, Filters, Head, Label, Lane
 from pipeline.errors import ConfigError, GateFailed, NotFound
-from pipeline.flows import rank_conversations
+from pipeline.flows import rank_conversations, watch
 from pipeline.index import touched_conversations
 from pipeline.labels import SPAM, corrected, standing
 from pipeline.ports import Store
 from pipeline.prioritise import SPAM_CERTAIN
 from pipeline.stores.sqlite import SqliteStore
 from tests.factories import FIRE, NOW, incident, score, scored
+from tests.test_stories import World
 from tests.versions import VersionsInMemory
 
 ALL = Filters()
@@ -203,3 +205,25 @@ def test_rightness_counts_the_newest_labels_by_language_and_both_models_on_the_s
     (both,) = lessons.rightness(store, made, since=month)
     assert (both.labels, both.base, both.own) == (2, 1, 2)
     assert lessons.rightness(store, None, since=LATER + timedelta(days=1)) == []
+
+
+def test_no_incident_opens_of_what_a_person_denied(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.hears({"text": "this mixtape is on fire, brightly"}, {"text": "my brightly is on fire", "author": "ben"})
+    lessons.correct(world.store, world.tocsin.config, "x:1", {Head.CRISIS: "no"}, who="Ana", now=world.clock())
+    watch(world.tocsin)
+    assert [set(each.mentions) for each in world.store.open_incidents()] == [{"x:2"}]
+    world.store.close()
+
+
+def test_an_incident_opens_of_what_a_person_calls_a_crisis_once(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.hears({"text": "my brightly tastes of metal"})
+    watch(world.tocsin)
+    assert world.store.open_incidents() == []
+    lessons.correct(world.store, world.tocsin.config, "x:1", {Head.CRISIS: "yes"}, who="Ana", now=world.clock())
+    watch(world.tocsin)
+    watch(world.tocsin)
+    (incident,) = world.store.open_incidents()
+    assert (incident.mentions, incident.version) == (("x:1",), 1)
+    world.store.close()

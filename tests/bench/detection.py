@@ -256,7 +256,12 @@ def _rises(stream: Stream, week: NDArray[np.int64]) -> Floats:
         expected = _rates(baseline, stream, week, day - LAG, day + 1).reshape(-1, 4).sum(1)
         posts = stream.posts[(day - LAG) * DAY : (day + 1) * DAY].reshape(-1, 4).sum(1)
         high = sums(posts, 24) >= np.maximum(POSTS, rules.LEAST_RATIO * sums(expected, 24))
-        found.append((rules.rise_sums(posts, expected, baseline.dispersion) * high)[-24:])
+        reached = (rules.rise_sums(posts, expected, baseline.dispersion) * high)[-24:]
+        for hour in np.flatnonzero(reached >= 2):
+            end = (day * 24 + int(hour) + 1) * 4
+            people, usual = stream.people(end - DAY, end), float(expected[len(expected) - 48 + hour + 1 :][:24].sum())
+            reached[hour] *= rules.enough_people(people, usual, baseline.dispersion[-1], minimum=PEOPLE)
+        found.append(reached)
     return np.concatenate(found)
 
 

@@ -56,6 +56,8 @@ class Connection:
         self.name = ", ".join(hosts)
         options: Document = {"api_key": api_key} if api_key else {}
         if ca is not None:
+            if not ca.is_file():  # the client looks only once it has connected
+                raise ConfigError(f"{ca}, the certificates to trust at {self.name}, is not there; set ca to their file")
             options["ca_certs"] = str(ca)
         if fingerprint is not None:
             options["ssl_assert_fingerprint"] = fingerprint
