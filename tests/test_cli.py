@@ -362,7 +362,10 @@ def test_a_team_takes_the_next_ticket_and_hands_it_on(config, tmp_path):
     [taken] = call("next", "--as", "Ana", "--json", "--config", config).objects
     assert (taken["id"], taken["claimed_by"]) == ("file:2", "Ana")
     nothing = call("next", "--as", "Ana", "--config", config)
-    assert (nothing.code, nothing.err) == (1, "tocsin: nothing that waits is free for Ana; `tocsin queue` shows all of it\n")
+    assert (nothing.code, nothing.err) == (
+        1,
+        "tocsin: nothing that waits is free for Ana; `tocsin queue` shows all of it\n",
+    )
     [given] = call(
         "assign", "file:2", "--to", "desk", "--note", "no fire", "--as", "Ana", "--json", "--config", config
     ).objects

@@ -194,7 +194,7 @@ def test_a_migration_that_is_killed_between_any_two_steps_goes_on_and_nothing_ac
     node: Node, prefix: str, layouts: Iterator[int], fault: str | int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remaking, "_SHORT", 5)
-    monkeypatch.setattr(remaking, "_PAGE", 20)
+    monkeypatch.setattr(remaking, "_PAGE", 200)
     with Life(node.url, prefix) as life, proxy_to(node.url) as proxy:
         for dies_at in count(1, STRIDE):
             next(layouts)
