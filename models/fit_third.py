@@ -18,8 +18,9 @@ from models.fit_second import cache_folder
 from models.outcome import Head, columns
 from models.recipe import PublicRow, same
 
+GATE_STRENGTH = 0.1
 LEAN = 1.0
-"""As in ``fit_second``: the log odds by which a post is taken for one that judges a brand."""
+"""As in ``fit_second``: C of the gate, and the log odds by which a post is taken for one that judges a brand."""
 MOST_MOODS = 6000
 """Moods that are asked about: a minute and a half, and more of them change nothing."""
 STEP = 1024
@@ -107,21 +108,20 @@ def join(
     mix, rules, offset = (array.astype(np.float32) for array in (stance.mix, stance.rules, stance.offset))
     place = columns("sentiment")
     if not len(others.sentiment):
-        return third.Layer(mix, rules, offset, mix[:, place], offset[place], np.array([0, 30], np.float32))
+        nothing, certain = np.zeros(len(mix), np.float32), np.array(30, np.float32)
+        return third.Layer(mix, rules, offset, mix[:, place], offset[place], nothing, certain)
     unruled = np.zeros((len(others.sentiment), fired.shape[1]))
-    mood = second_layer(
-        third.joined(others.both, others.scores), unruled, {"sentiment": others.sentiment}, others.weight
-    )
-    gate = _gate(read[:, encoder.JUDGES], others.scores[:, encoder.JUDGES])
+    felt = third.joined(others.both, others.scores)
+    mood = second_layer(felt, unruled, {"sentiment": others.sentiment}, others.weight)
+    gate, lean = _gate(third.joined(both, read), felt)
     return third.Layer(
-        mix, rules, offset, mood.mix[:, place].astype(np.float32), mood.offset[place].astype(np.float32), gate
+        mix, rules, offset, mood.mix[:, place].astype(np.float32), mood.offset[place].astype(np.float32), gate, lean
     )
 
 
-def _gate(ours: Floats, moods: Floats) -> NDArray[np.float32]:
-    """How far a post is one that judges a brand: a logistic regression in which both kinds weigh the same."""
+def _gate(ours: Floats, moods: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How far a post is one that judges a brand, by all answers: a logistic regression in which both kinds weigh the same."""
+    model = LogisticRegression(C=GATE_STRENGTH, max_iter=300)
     weight = np.concatenate([np.full(len(ours), len(moods) / len(ours)), np.ones(len(moods))])
-    model = LogisticRegression().fit(
-        np.concatenate([ours, moods])[:, None], np.arange(len(weight)) < len(ours), sample_weight=weight
-    )
-    return np.array([model.coef_[0, 0], model.intercept_[0] + LEAN], np.float32)
+    model.fit(np.vstack([ours, moods]), np.arange(len(weight)) < len(ours), sample_weight=weight)
+    return model.coef_[0].astype(np.float32), np.array(model.intercept_[0] + LEAN, np.float32)

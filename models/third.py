@@ -2,8 +2,7 @@
 
 A cascade: it costs four times what both cost before it, and most posts are plain without it. A layer joins its answer with
 theirs and the floor rules (stacked generalisation, Wolpert 1992). Sentiment has two experts: the stance toward a brand, as our
-labels have it, and the author's mood, as public sets have it, for posts that judge no brand; the encoder tells which kind a
-post is (mixture of experts, Jacobs et al. 1991).
+labels have it, and the author's mood, as public sets have it, for posts that judge no brand; a gate tells which kind a post is (mixture of experts, Jacobs et al. 1991).
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Layer:
     """What joins the encoder's answer with those before it.
 
     The log odds are ``joined(first, scores) @ mix + fired @ rules + offset``; those of sentiment are mixed with
-    ``joined @ mood + mood_offset`` (3) by the share ``sigmoid(gate[0] * judges + gate[1])`` of stance.
+    ``joined @ mood + mood_offset`` (3) by the share ``sigmoid(joined @ gate + gate_offset)`` of stance.
     """
 
     mix: NDArray[np.float32]
@@ -41,12 +40,13 @@ class Layer:
     mood: NDArray[np.float32]
     mood_offset: NDArray[np.float32]
     gate: NDArray[np.float32]
+    gate_offset: NDArray[np.float32]
 
     def final(self, both: Floats, scores: Floats | NDArray[np.float32], fired: NDArray[np.float32]) -> Floats:
         """The log odds (n, 16) from the answers so far (n, 43), the encoder's numbers (n, 21) and the floor rules (n, r)."""
         all_three = joined(both, scores)
         found: Floats = all_three @ self.mix + fired @ self.rules + self.offset
-        stance = 1 / (1 + np.exp(-(scores[:, encoder.JUDGES] * self.gate[0] + self.gate[1])))
+        stance = 1 / (1 + np.exp(-(all_three @ self.gate + self.gate_offset)))
         place = columns("sentiment")
         found[:, place] = mixed(found[:, place], all_three @ self.mood + self.mood_offset, stance)
         return found
@@ -107,7 +107,7 @@ def layer_of(arrays: Mapping[str, NDArray[np.generic]], rules: int) -> Layer:
     both = JOINED + encoder.OUTPUTS
     expected = {
         "mix": (both, WIDTH), "rules": (rules, WIDTH), "offset": (WIDTH,), "mood": (both, _SENTIMENTS),
-        "mood_offset": (_SENTIMENTS,), "gate": (2,),
+        "mood_offset": (_SENTIMENTS,), "gate": (both,), "gate_offset": (),
     }  # fmt: skip
     for name, shape in expected.items():
         if found[name].shape != shape:
