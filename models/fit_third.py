@@ -19,8 +19,9 @@ from models.outcome import Head, columns
 from models.recipe import PublicRow, same
 
 GATE_STRENGTH = 0.1
-LEAN = 1.0
-"""As in ``fit_second``: C of the gate, and the log odds by which a post is taken for one that judges a brand."""
+LEAN = 0.0
+"""As in ``fit_second``: C of the gate, and the log odds by which a post is taken for one that judges a brand: by answers of the
+encoder the gate needs no help. `docs/quality.md` shows what other values exchange."""
 MOST_MOODS = 6000
 """Moods that are asked about: a minute and a half, and more of them change nothing."""
 STEP = 1024
