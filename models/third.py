@@ -81,8 +81,16 @@ class Third:
         found = so_far.copy()
         if len(asked):
             scores = self.encoder.scores([texts[number] for number in asked.tolist()])
-            found[asked] = self.layer.final(both[asked], scores, fired[asked])
+            found[asked] = graver(so_far[asked], self.layer.final(both[asked], scores, fired[asked]))
         return found
+
+
+def graver(so_far: Floats, found: Floats) -> Floats:
+    """The later log odds (n, 16), with the graver of both for a crisis: another opinion may raise an alarm, never take one back."""
+    raised = found.copy()
+    place = columns("crisis")
+    raised[:, place] = np.maximum(so_far[:, place], found[:, place])
+    return raised
 
 
 def joined(both: Floats, scores: Floats | NDArray[np.float32]) -> Floats:

@@ -217,7 +217,8 @@ def _third(
     for seen, held in _folds(fold):
         part = fit_third.join(both[seen], said[seen], fired=fired[seen], labels=_chosen(labels, seen), others=moods)
         asked = held & third.worth_asking(so_far)
-        last[asked] = part.final(both[asked], said[asked], fired[asked].astype(np.float32))
+        found = part.final(both[asked], said[asked], fired[asked].astype(np.float32))
+        last[asked] = third.graver(so_far[asked], found)
     return fit_third.join(both, said, fired=fired, labels=labels, others=moods), last
 
 

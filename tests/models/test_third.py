@@ -79,3 +79,11 @@ def test_a_post_of_which_the_words_are_sure_costs_no_reading() -> None:
     np.testing.assert_array_equal(
         opinion.add(first, np.zeros((1, JOINED)), ["nice day"], np.zeros((1, rules), np.float32)), first
     )
+
+
+def test_a_later_opinion_raises_an_alarm_and_never_takes_one_back() -> None:
+    so_far, found = np.zeros((2, WIDTH)), np.ones((2, WIDTH))
+    so_far[0, columns("crisis")] = 3
+    raised = third.graver(so_far, found)
+    assert raised[:, columns("crisis").start].tolist() == [3, 1]
+    assert (raised[:, : columns("crisis").start] == 1).all()
