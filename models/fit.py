@@ -169,7 +169,14 @@ class Stack:
         return scores @ self.mix + fired @ self.rules + self.offset
 
 
-def second_layer(scores: Floats, fired: Floats, labels: dict[Head, NDArray[np.intp]], weight: Floats) -> Stack:
+def second_layer(
+    scores: Floats,
+    fired: Floats,
+    labels: dict[Head, NDArray[np.intp]],
+    weight: Floats,
+    *,
+    strength: float = STACK_STRENGTH,
+) -> Stack:
     """A multinomial logistic regression per labelled head over all heads' raw numbers and the floor rules."""
     joined = np.hstack([scores, fired])
     middle, spread = (
@@ -180,7 +187,7 @@ def second_layer(scores: Floats, fired: Floats, labels: dict[Head, NDArray[np.in
     mix, offset = np.zeros((joined.shape[1], WIDTH)), np.zeros(WIDTH)
     for head, wanted in labels.items():
         place = columns(head)
-        model = LogisticRegression(C=STACK_STRENGTH, max_iter=500)
+        model = LogisticRegression(C=strength, max_iter=500)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # 500 steps are within the noise of the labels
             model.fit((joined - middle) / spread, wanted, sample_weight=weight)

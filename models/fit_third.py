@@ -15,13 +15,45 @@ from models import encoder, third
 from models.encoder import Encoder
 from models.fit import Floats, Progress, second_layer
 from models.fit_second import cache_folder
-from models.outcome import Head, columns
+from models.outcome import WIDTH, Head, columns
 from models.recipe import PublicRow, same
+from models.second import JOINED, PUBLIC_SENTIMENT
 
+STRENGTH = 0.03
+"""C of the layer: lower than one layer below, as three answers say much of the same; by out-of-fold calibration."""
 GATE_STRENGTH = 0.1
 LEAN = 0.0
 """As in ``fit_second``: C of the gate, and the log odds by which a post is taken for one that judges a brand: by answers of the
 encoder the gate needs no help. `docs/quality.md` shows what other values exchange."""
+_WORDS, _MEANT, _READ = 0, WIDTH, JOINED
+"""Where the three answers begin among the numbers of ``third.joined``."""
+
+
+def _places(start: int, part: slice) -> list[int]:
+    return list(range(start + part.start, start + part.stop))
+
+
+_FELT = np.array(
+    [
+        *_places(_WORDS, columns("sentiment")),
+        *_places(_MEANT, columns("sentiment")),
+        *_places(_MEANT, PUBLIC_SENTIMENT),
+        *_places(_READ, columns("sentiment")),
+        *_places(_READ, encoder.MOOD),
+    ]
+)
+"""What the mood's expert hears: sentiments alone. No mood set holds a danger, and a layer that had weighed urgency or crisis on
+moods would take a post that is afire for anything."""
+_KIND = np.array(
+    [
+        *_FELT.tolist(),
+        _READ + encoder.JUDGES,
+        *_places(_WORDS, columns("category")),
+        *_places(_MEANT, columns("category")),
+        *_places(_READ, columns("category")),
+    ]
+)
+"""What the gate hears: sentiments, categories, and whether the encoder hears a judgement."""
 MOST_MOODS = 6000
 """Moods that are asked about: a minute and a half, and more of them change nothing."""
 STEP = 1024
@@ -105,24 +137,37 @@ def join(
 
     Without moods every post's sentiment is a stance.
     """
-    stance = second_layer(third.joined(both, read), fired, labels, np.ones(len(both)))
+    stance = second_layer(third.joined(both, read), fired, labels, np.ones(len(both)), strength=STRENGTH)
     mix, rules, offset = (array.astype(np.float32) for array in (stance.mix, stance.rules, stance.offset))
     place = columns("sentiment")
     if not len(others.sentiment):
         nothing, certain = np.zeros(len(mix), np.float32), np.array(30, np.float32)
         return third.Layer(mix, rules, offset, mix[:, place], offset[place], nothing, certain)
     unruled = np.zeros((len(others.sentiment), fired.shape[1]))
-    felt = third.joined(others.both, others.scores)
-    mood = second_layer(felt, unruled, {"sentiment": others.sentiment}, others.weight)
-    gate, lean = _gate(third.joined(both, read), felt)
+    judged, felt = third.joined(both, read), third.joined(others.both, others.scores)
+    mood = second_layer(felt[:, _FELT], unruled, {"sentiment": others.sentiment}, others.weight)
+    gate, lean = _gate(judged[:, _KIND], felt[:, _KIND])
     return third.Layer(
-        mix, rules, offset, mood.mix[:, place].astype(np.float32), mood.offset[place].astype(np.float32), gate, lean
+        mix,
+        rules,
+        offset,
+        _spread(mood.mix[:, place], _FELT),
+        mood.offset[place].astype(np.float32),
+        _spread(gate[:, None], _KIND)[:, 0],
+        lean,
     )
 
 
-def _gate(ours: Floats, moods: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How far a post is one that judges a brand, by all answers: a logistic regression in which both kinds weigh the same."""
+def _spread(weights: Floats, places: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Weights of some of the numbers of ``third.joined`` as weights of all: the others count for nothing."""
+    every = np.zeros((JOINED + encoder.OUTPUTS, weights.shape[1]), np.float32)
+    every[places] = weights
+    return every
+
+
+def _gate(ours: Floats, moods: Floats) -> tuple[Floats, NDArray[np.float32]]:
+    """How far a post is one that judges a brand: a logistic regression in which both kinds weigh the same."""
     model = LogisticRegression(C=GATE_STRENGTH, max_iter=300)
     weight = np.concatenate([np.full(len(ours), len(moods) / len(ours)), np.ones(len(moods))])
     model.fit(np.vstack([ours, moods]), np.arange(len(weight)) < len(ours), sample_weight=weight)
-    return model.coef_[0].astype(np.float32), np.array(model.intercept_[0] + LEAN, np.float32)
+    return model.coef_[0], np.array(model.intercept_[0] + LEAN, np.float32)

@@ -47,6 +47,7 @@ class Layer:
         all_three = joined(both, scores)
         found: Floats = all_three @ self.mix + fired @ self.rules + self.offset
         stance = 1 / (1 + np.exp(-(all_three @ self.gate + self.gate_offset)))
+        stance[fired.any(axis=1)] = 1.0  # who names a danger judges what brought it
         place = columns("sentiment")
         found[:, place] = mixed(found[:, place], all_three @ self.mood + self.mood_offset, stance)
         return found
