@@ -121,12 +121,13 @@ def development(models: Sequence[Model], sets: Sequence[Development]) -> Grid:
     rows: list[tuple[str, ...]] = []
     by_language: dict[str, list[float]] = {}
     for each in sets:
+        known = np.unique(each.sentiment)
         answers = [vader(each.texts)]
         answers += [model.classify(each.texts, each.languages).sentiment.argmax(axis=1) for model in models]
         figures = [
             (
-                float(f1_score(each.sentiment, answer, average="macro")),
-                float(recall_score(each.sentiment, answer, average="macro")),
+                float(f1_score(each.sentiment, answer, labels=known, average="macro")),
+                float(recall_score(each.sentiment, answer, labels=known, average="macro")),
             )
             for answer in answers
         ]

@@ -52,7 +52,9 @@ class Browser:
 
 
 def browser(desk: Desk) -> Browser:
-    return Browser(TestClient(create_app(desk.store, desk.config, clock=desk.clock, models=lambda: desk.models), base_url=ADDRESS))
+    return Browser(
+        TestClient(create_app(desk.store, desk.config, clock=desk.clock, models=lambda: desk.models), base_url=ADDRESS)
+    )
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_a_claim_shows_its_holder_and_the_time_left_and_lapses_by_itself(desk: D
     assert "claimed by Ben, <time" in ana.get("/").text
     assert ">10 min</time> left" in ana.get("/").text
     desk.clock.now += timedelta(minutes=11)
-    assert '<span class="claim free">free</span>' in ana.get("/").text
+    assert '<span class="claim free">free<span class="lapsed">, Ben’s claim lapsed</span></span>' in ana.get("/").text
 
 
 def test_a_single_responder_need_not_choose_who_they_are(desk: Desk) -> None:
