@@ -37,7 +37,6 @@ def test_the_json_form_has_slices_heads_and_mistakes(posts: Path) -> None:
 
 
 def test_the_page_is_written_beside_the_table(posts: Path, tmp_path: Path) -> None:
-    pytest.importorskip("plotly", reason="plotly is not installed here")
     assert call("evaluate", posts, "--html", tmp_path / "report.html").code == 0
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 

@@ -298,7 +298,6 @@ def with_everything() -> Evaluation:
 
 
 def test_every_chart_has_a_table_and_the_page_points_nowhere() -> None:
-    pytest.importorskip("plotly", reason="plotly is not installed here")
     found = with_everything()
     text = as_page(found)
     page = Page()
@@ -318,7 +317,6 @@ def test_a_post_cannot_leave_its_place_in_the_page() -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_opens_from_a_file_without_a_network(tmp_path: Path, scheme: str) -> None:
-    pytest.importorskip("plotly", reason="plotly is not installed here")
     from axe_playwright_python.sync_playwright import Axe
     from playwright.sync_api import sync_playwright
 
